@@ -1,0 +1,47 @@
+import type { Resolver } from 'node:dns/promises';
+import type { Logger } from 'pino';
+import type { TrustStore } from './certificates.ts';
+import type { Clock } from './clock.ts';
+import type { Outbound } from './outbound.ts';
+import type { Keyring } from './seal.ts';
+
+/** Bastion's own signing certificate and key: answers over SOAP, authorization requests, audit checkpoints. */
+export interface Identity {
+  readonly certificatePem: string;
+  readonly privateKey: import('node:crypto').KeyObject;
+  /** SHA-256 thumbprint, 64 lowercase hex digits. */
+  readonly thumbprint: string;
+}
+
+/** What areas may know of the configuration. */
+export interface Settings {
+  /** `https://host[:port]`, without a trailing slash: addresses in answers and in the WSDL. */
+  readonly publicUrl: string;
+  /** Host that a customer's MX record must name. */
+  readonly mxHost: string;
+  /** Seconds an approval webhook has to decide, 5 to 300. */
+  readonly approvalWindow: number;
+  /** Data region this node serves; undefined serves all. */
+  readonly dataRegion: string | undefined;
+  /** Outgoing relay for mail. */
+  readonly relay: {
+    readonly host: string;
+    readonly port: number;
+    readonly user?: string;
+    readonly password?: string;
+    /** PEM of a private CA that the relay's certificate chains to. */
+    readonly ca?: string;
+  };
+}
+
+/** The outside world, as the app joined it; handed down, never imported. */
+export interface Services {
+  readonly clock: Clock;
+  readonly keyring: Keyring;
+  readonly trust: TrustStore;
+  readonly identity: Identity;
+  readonly outbound: Outbound;
+  readonly resolver: Resolver;
+  readonly settings: Settings;
+  readonly log: Logger;
+}
