@@ -15,8 +15,10 @@ export interface Identity {
 
 /** What areas may know of the configuration. */
 export interface Settings {
-  /** `https://host[:port]`, without a trailing slash: addresses in answers and in the WSDL. */
+  /** `https://host[:port]` of the REST door, without a trailing slash: addresses in answers and in OpenAPI. */
   readonly publicUrl: string;
+  /** The same of the SOAP door: addresses in the WSDL. */
+  readonly soapUrl: string;
   /** Host that a customer's MX record must name. */
   readonly mxHost: string;
   /** Seconds an approval webhook has to decide, 5 to 300. */
@@ -27,6 +29,8 @@ export interface Settings {
   readonly relay: {
     readonly host: string;
     readonly port: number;
+    /** TLS from the first byte; otherwise STARTTLS is required. */
+    readonly implicitTls: boolean;
     readonly user?: string;
     readonly password?: string;
     /** PEM of a private CA that the relay's certificate chains to. */

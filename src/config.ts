@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+
+/**
+ * The environment as one typed, checked object; nothing else reads process.env. A wrong or missing variable stops the
+ * start with its name and what to set it to.
+ */
+
+const port = z.coerce.number().int().min(0).max(65535);
+const httpsUrl = z
+  .url({ protocol: /^https$/ })
+  .transform(url => url.replace(/\/+$/, ''));
+const file = z.string().min(1);
+const list = z.string().transform(value => value.split(',').map(item => item.trim()).filter(Boolean));
+
+const variables = z.object({
+  BASTION_ENV: z.enum(['development', 'production']).default('development'),
+  BASTION_DATA_DIR: file.default('data'),
+  BASTION_DATABASE_URL: z.string().regex(/^(mysql|mariadb):\/\/|^sqlite:/).optional(),
+  BASTION_MASTER_KEYS: z.string().optional(),
+  BASTION_HOST: z.string().refine(value => isIP(value) > 0, 'must be an IP address').default('127.0.0.1'),
+  BASTION_REST_PORT: port.default(8443),
+  BASTION_SOAP_PORT: port.default(9443),
+  BASTION_HEALTH_PORT: port.default(9090),
+  BASTION_PUBLIC_URL: httpsUrl.optional(),
+  BASTION_SOAP_URL: httpsUrl.optional(),
+  BASTION_TLS_CERTIFICATE: file.optional(),
+  BASTION_TLS_KEY: file.optional(),
+  BASTION_SIGNING_CERTIFICATE: file.optional(),
+  BASTION_SIGNING_KEY: file.optional(),
+  BASTION_APPROVED_CAS: file.optional(),
+  BASTION_CRLS: file.optional(),
+  BASTION_PROXY_THUMBPRINTS: list.default([]),
+  BASTION_RELAY_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  BASTION_RELAY_CA: file.optional(),
+  BASTION_WEBHOOK_CA: file.optional(),
+  BASTION_DNS_SERVERS: list.default([]),
+  BASTION_MX_HOST: z.string().default('mx.bastion.example'),
+  BASTION_APPROVAL_WINDOW: z.coerce.number().int().min(5).max(300).default(60),
+  BASTION_RATE_LIMIT: z.coerce.number().int().min(1).default(600),
+  BASTION_DATA_REGION: z.string().regex(/^[a-z]{2,16}$/).optional(),
+  BASTION_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+});
+
+export interface Relay {
+  host: string;
+  port: number;
+  /** TLS from the first byte; otherwise STARTTLS is required. */
+  implicitTls: boolean;
+  user?: string;
+  password?: string;
+  /** PEM of a private CA that the relay's certificate chains to. */
+  ca?: string;
+}
+
+/** PEM texts of a certificate (leaf first) and its private key. */
+export interface KeyPair {
+  certificate: string;
+  key: string;
+}
+
+export interface Config {
+  production: boolean;
+  dataDir: string;
+  databaseUrl: string;
+  /** `id:base64` of 32 bytes, comma separated; the first one writes. Undefined: a file in the data directory. */
+  masterKeys: string | undefined;
+  host: string;
+  ports: { rest: number; soap: number; health: number };
+  /** Addresses in answers, OpenAPI and WSDL; undefined: the listener's own. */
+  publicUrl: string | undefined;
+  soapUrl: string | undefined;
+  /** Undefined: the development authority issues them. */
+  tls: KeyPair | undefined;
+  signing: KeyPair | undefined;
+  /** PEM file, or folder of PEM files, of the approved certificate authorities. */
+  approvedCas: string | undefined;
+  crls: string | undefined;
+  /** SHA-256 thumbprints of TLS proxies that may send Client-Cert. */
+  proxyThumbprints: string[];
+  relay: Relay | undefined;
+  /** PEM of a private CA that approval webhooks' certificates may chain to, beside the system's. */
+  webhookCa: string | undefined;
+  dnsServers: string[];
+  mxHost: string;
+  approvalWindow: number;
+  /** Requests a minute and key. */
+  rateLimit: number;
+  dataRegion: string | undefined;
+  logLevel: string;
+}
+
+/** Reads and checks the environment. Throws with one line per wrong variable. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const parsed = variables.safeParse(env);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map(issue => `  ${issue.path.join('.')}: ${issue.message}`);
+    throw new Error(`The configuration is wrong:\n${lines.join('\n')}`);
+  }
+  const v = parsed.data;
+  const dataDir = resolve(v.BASTION_DATA_DIR);
+  const config: Config = {
+    production: v.BASTION_ENV === 'production',
+    dataDir,
+    databaseUrl: v.BASTION_DATABASE_URL ?? `sqlite:${join(dataDir, 'bastion.db')}`,
+    masterKeys: v.BASTION_MASTER_KEYS,
+    host: v.BASTION_HOST,
+    ports: { rest: v.BASTION_REST_PORT, soap: v.BASTION_SOAP_PORT, health: v.BASTION_HEALTH_PORT },
+    publicUrl: v.BASTION_PUBLIC_URL,
+    soapUrl: v.BASTION_SOAP_URL,
+    tls: keyPair(v.BASTION_TLS_CERTIFICATE, v.BASTION_TLS_KEY, 'BASTION_TLS'),
+    signing: keyPair(v.BASTION_SIGNING_CERTIFICATE, v.BASTION_SIGNING_KEY, 'BASTION_SIGNING'),
+    approvedCas: v.BASTION_APPROVED_CAS,
+    crls: v.BASTION_CRLS,
+    proxyThumbprints: v.BASTION_PROXY_THUMBPRINTS,
+    relay: v.BASTION_RELAY_URL === undefined ? undefined : relay(v.BASTION_RELAY_URL, v.BASTION_RELAY_CA),
+    webhookCa: v.BASTION_WEBHOOK_CA === undefined ? undefined : readFileSync(v.BASTION_WEBHOOK_CA, 'utf8'),
+    dnsServers: v.BASTION_DNS_SERVERS,
+    mxHost: v.BASTION_MX_HOST,
+    approvalWindow: v.BASTION_APPROVAL_WINDOW,
+    rateLimit: v.BASTION_RATE_LIMIT,
+    dataRegion: v.BASTION_DATA_REGION,
+    logLevel: v.BASTION_LOG_LEVEL,
+  };
+  if (config.production) requireProduction(config);
+  return config;
+}
+
+/** Development makes what is missing; production never does. */
+function requireProduction(config: Config): void {
+  const missing = [
+    config.masterKeys === undefined && 'BASTION_MASTER_KEYS',
+    config.tls === undefined && 'BASTION_TLS_CERTIFICATE and BASTION_TLS_KEY',
+    config.signing === undefined && 'BASTION_SIGNING_CERTIFICATE and BASTION_SIGNING_KEY',
+    config.approvedCas === undefined && 'BASTION_APPROVED_CAS',
+    config.relay === undefined && 'BASTION_RELAY_URL',
+    config.publicUrl === undefined && 'BASTION_PUBLIC_URL',
+    config.soapUrl === undefined && 'BASTION_SOAP_URL',
+  ].filter(Boolean);
+  if (missing.length > 0) throw new Error(`Production needs these variables: ${missing.join(', ')}`);
+}
+
+function keyPair(certificate: string | undefined, key: string | undefined, name: string): KeyPair | undefined {
+  if (certificate === undefined && key === undefined) return undefined;
+  if (certificate === undefined || key === undefined) {
+    throw new Error(`${name}_CERTIFICATE and ${name}_KEY go together`);
+  }
+  return { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
+}
+
+function relay(url: string, ca: string | undefined): Relay {
+  const { protocol, hostname, port, username, password } = new URL(url);
+  const implicitTls = protocol === 'smtps:';
+  return {
+    host: hostname,
+    port: port === '' ? (implicitTls ? 465 : 587) : Number(port),
+    implicitTls,
+    ...(username === '' ? {} : { user: decodeURIComponent(username), password: decodeURIComponent(password) }),
+    ...(ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') }),
+  };
+}
