@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { idPattern } from './ids.ts';
 
@@ -78,4 +79,33 @@ export const pageOutput = {
 /** RFC 3339 in UTC, whole seconds: the form of every instant in an answer. */
 export function timestamp(date: Date): string {
   return date.toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+/**
+ * The input as it may be shown and logged: every secret and binary value replaced by `sha256:` and the hex SHA-256 of its
+ * octets (base64 decoded, or UTF-8), everything else as it is.
+ */
+export function withHashes(schema: z.ZodType, value: unknown): unknown {
+  if (value === undefined || value === null) return value;
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault) {
+    return withHashes(schema.unwrap() as z.ZodType, value);
+  }
+  const marks = schema.meta();
+  if (marks?.binary) return hashOf(Buffer.from(String(value), 'base64'));
+  if (marks?.secret) return hashOf(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value), 'utf8'));
+  if (schema instanceof z.ZodArray) {
+    return (value as unknown[]).map(item => withHashes(schema.element as z.ZodType, item));
+  }
+  if (schema instanceof z.ZodObject) {
+    const members = Object.entries(value).map(([name, member]) => {
+      const shape = schema.shape[name] as z.ZodType | undefined;
+      return [name, shape ? withHashes(shape, member) : member];
+    });
+    return Object.fromEntries(members);
+  }
+  return value;
+}
+
+function hashOf(octets: Buffer): string {
+  return `sha256:${createHash('sha256').update(octets).digest('hex')}`;
 }

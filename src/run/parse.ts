@@ -1,0 +1,31 @@
+import type { z } from 'zod';
+import { type FieldError, Refusal } from '../core/errors.ts';
+
+/**
+ * Parses what a door read. A missing required member is 400 (the request is not the documented one), every other broken
+ * rule 422; all of them are named at once, with the field as the caller wrote it.
+ */
+export function parseInput<S extends z.ZodObject>(schema: S, raw: unknown): z.output<S> {
+  const parsed = schema.safeParse(raw, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.flatMap(fieldErrors);
+  const missing = errors.some(error => error.code === 'required');
+  throw missing
+    ? new Refusal('malformed', 'A required field is missing; see errors.', { errors })
+    : new Refusal('validation_failed', undefined, { errors });
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const field = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map(key => ({
+      field: field === '' ? key : `${field}.${key}`,
+      code: 'unknown_field',
+      message: 'is not a field of this request',
+    }));
+  }
+  if (issue.input === undefined) {
+    return [{ field, code: 'required', message: 'is required' }];
+  }
+  return [{ field, code: issue.code, message: issue.message }];
+}
