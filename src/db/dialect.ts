@@ -1,0 +1,193 @@
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type DatabaseIntrospector,
+  type Dialect,
+  type DialectAdapter,
+  type Driver,
+  type Kysely,
+  type QueryCompiler,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely';
+import { WriteQueue } from './write-queue.ts';
+
+/**
+ * Kysely dialect for node:sqlite with one writer and one read-only WAL connection, so that a read never waits for an open
+ * transaction: on a single connection, a second entity manager used inside a transaction would wait for itself for ever.
+ * Writers queue in JavaScript with a timeout; SQLite's own busy handler would block the event loop.
+ *
+ * `synchronous = full`: what was committed survives a power cut, as the audit trail and nonces need.
+ */
+export class SqliteDialect implements Dialect {
+  readonly #file: string;
+  readonly #lockTimeoutMs: number;
+
+  constructor(file: string, lockTimeoutMs = 5000) {
+    this.#file = file;
+    this.#lockTimeoutMs = lockTimeoutMs;
+  }
+
+  createDriver(): Driver {
+    return new SqliteDriver(this.#file, this.#lockTimeoutMs);
+  }
+
+  createAdapter(): DialectAdapter {
+    return new SqliteAdapter();
+  }
+
+  createQueryCompiler(): QueryCompiler {
+    return new SqliteQueryCompiler();
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature
+  createIntrospector(db: Kysely<any>): DatabaseIntrospector {
+    return new SqliteIntrospector(db);
+  }
+}
+
+class SqliteDriver implements Driver {
+  readonly #file: string;
+  readonly #queue: WriteQueue;
+  #writer!: DatabaseSync;
+  #reader!: DatabaseSync;
+
+  constructor(file: string, lockTimeoutMs: number) {
+    this.#file = file;
+    this.#queue = new WriteQueue(lockTimeoutMs);
+  }
+
+  async init(): Promise<void> {
+    this.#writer = new DatabaseSync(this.#file, { timeout: 0 });
+    // Another node opening the same file may hold the lock for the moment in which it turns WAL on.
+    await this.#queue.persist(() => this.#writer.exec('pragma journal_mode = wal'));
+    this.#writer.exec('pragma synchronous = full; pragma foreign_keys = on');
+    this.#reader = new DatabaseSync(this.#file, { timeout: 0, readOnly: true });
+  }
+
+  async acquireConnection(): Promise<SqliteConnection> {
+    return new SqliteConnection(this.#writer, this.#reader, this.#queue);
+  }
+
+  async beginTransaction(connection: SqliteConnection): Promise<void> {
+    await connection.begin();
+  }
+
+  async commitTransaction(connection: SqliteConnection): Promise<void> {
+    connection.commit();
+  }
+
+  async rollbackTransaction(connection: SqliteConnection): Promise<void> {
+    connection.rollback();
+  }
+
+  async savepoint(connection: SqliteConnection, name: string): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(`savepoint "${name}"`));
+  }
+
+  async rollbackToSavepoint(connection: SqliteConnection, name: string): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(`rollback to "${name}"`));
+  }
+
+  async releaseSavepoint(connection: SqliteConnection, name: string): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(`release "${name}"`));
+  }
+
+  async releaseConnection(connection: SqliteConnection): Promise<void> {
+    connection.rollback();
+  }
+
+  async destroy(): Promise<void> {
+    this.#reader?.close();
+    this.#writer?.close();
+  }
+}
+
+class SqliteConnection implements DatabaseConnection {
+  readonly #writer: DatabaseSync;
+  readonly #reader: DatabaseSync;
+  readonly #queue: WriteQueue;
+  #inTransaction = false;
+
+  constructor(writer: DatabaseSync, reader: DatabaseSync, queue: WriteQueue) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#queue = queue;
+  }
+
+  async begin(): Promise<void> {
+    await this.#queue.enter();
+    try {
+      // `immediate`: a deferred transaction that upgrades to a write can fail half way, and cannot be waited for.
+      await this.#queue.persist(() => this.#writer.exec('begin immediate'));
+      this.#inTransaction = true;
+    } catch (error) {
+      this.#queue.leave();
+      throw error;
+    }
+  }
+
+  commit(): void {
+    this.#writer.exec('commit');
+    this.#end();
+  }
+
+  rollback(): void {
+    if (!this.#inTransaction) return;
+    try {
+      // A full disk or a broken constraint can make SQLite roll back on its own.
+      if (this.#writer.isTransaction) this.#writer.exec('rollback');
+    } finally {
+      this.#end();
+    }
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#inTransaction) return run(this.#writer, query);
+    if (isRead(query.sql)) return this.#queue.persist(() => run<R>(this.#reader, query));
+    await this.#queue.enter();
+    try {
+      return await this.#queue.persist(() => run<R>(this.#writer, query));
+    } finally {
+      this.#queue.leave();
+    }
+  }
+
+  async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
+    // A cursor left open on the shared connection would pin the WAL: the rows are read whole.
+    yield await this.executeQuery<R>(query);
+  }
+
+  #end(): void {
+    this.#inTransaction = false;
+    this.#queue.leave();
+  }
+}
+
+const isRead = (sql: string): boolean => /^\s*(select|explain|with)\b/i.test(sql);
+
+function run<R>(database: DatabaseSync, query: CompiledQuery): QueryResult<R> {
+  const statement = database.prepare(query.sql);
+  const parameters = query.parameters.map(bindable);
+  if (statement.columns().length > 0) return { rows: statement.all(...parameters).map(withBuffers) as R[] };
+  const { changes, lastInsertRowid } = statement.run(...parameters);
+  return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+}
+
+/** Booleans as 0 and 1, instants as epoch milliseconds: what the ORM stores as well. */
+function bindable(value: unknown): SQLInputValue {
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  if (value instanceof Date) return value.getTime();
+  return (value ?? null) as SQLInputValue;
+}
+
+function withBuffers(row: Record<string, unknown>): Record<string, unknown> {
+  for (const column in row) {
+    const value = row[column];
+    if (value instanceof Uint8Array) row[column] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  }
+  return row;
+}

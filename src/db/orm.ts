@@ -1,0 +1,169 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EntitySchema } from '@mikro-orm/core';
+import { MariaDbDriver } from '@mikro-orm/mariadb';
+import { Migrator } from '@mikro-orm/migrations';
+import { MySqlDriver } from '@mikro-orm/mysql';
+import { type AbstractSqlDriver, type EntityManager, MikroORM, type Options, SqliteDriver } from '@mikro-orm/sql';
+import { CompiledQuery, type DatabaseConnection, type Kysely } from 'kysely';
+import { createConnection } from 'mysql2/promise';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { SqliteDialect } from './dialect.ts';
+import { checkEntities } from './entity-rules.ts';
+import { bindTenant, type Tenant, tenantGuard } from './tenancy.ts';
+
+export type { EntityManager };
+// biome-ignore lint/suspicious/noExplicitAny: entities of every shape
+export type AnyEntity = EntitySchema<any, any>;
+
+export interface DatabaseOptions {
+  /** `sqlite:<file>`, `sqlite::memory:` (a temporary file, gone after close) or `mysql://user:password@host:port/name[?ssl=true]`. */
+  readonly url: string;
+  readonly entities: readonly AnyEntity[];
+  readonly clock?: Clock;
+  /** Connections to a MySQL server. */
+  readonly poolSize?: number;
+}
+
+/** The one store of a node. */
+export class Database {
+  readonly orm: MikroORM<AbstractSqlDriver>;
+  readonly kind: 'sqlite' | 'mysql';
+  readonly #clock: Clock;
+  readonly #cleanUp: () => void;
+
+  constructor(orm: MikroORM<AbstractSqlDriver>, kind: Database['kind'], clock: Clock, cleanUp: () => void) {
+    this.orm = orm;
+    this.kind = kind;
+    this.#clock = clock;
+    this.#cleanUp = cleanUp;
+  }
+
+  /** A fresh entity manager for that tenant, outside any transaction that happens to be open around the call. */
+  fork(tenant: Tenant): EntityManager {
+    const em = this.orm.em.fork({ disableContextResolution: true }) as EntityManager;
+    bindTenant(em, tenant);
+    return em;
+  }
+
+  /** Bound SQL beneath the ORM, for hot or portable-by-hand statements of src/db. No tenant filter. */
+  // biome-ignore lint/suspicious/noExplicitAny: each user narrows it to its own tables
+  kysely<Tables = any>(): Kysely<Tables> {
+    return this.orm.em.getConnection().getClient() as unknown as Kysely<Tables>;
+  }
+
+  /**
+   * The time that decisions between nodes are made on: the server's on MySQL, since nodes' clocks differ; ours on SQLite,
+   * which has no other. Tests that move the clock move this too.
+   */
+  async now(): Promise<Date> {
+    if (this.kind === 'sqlite' || this.#clock !== systemClock) return this.#clock.now();
+    const query = 'select cast(unix_timestamp(now(3)) * 1000 as unsigned) as ms';
+    const { rows } = await this.kysely().executeQuery<{ ms: number | string }>(CompiledQuery.raw(query));
+    return new Date(Number(rows[0]!.ms));
+  }
+
+  /** Throws when the database does not answer. */
+  async ping(): Promise<void> {
+    await this.kysely().executeQuery(CompiledQuery.raw('select 1'));
+  }
+
+  async close(): Promise<void> {
+    await this.orm.close(true);
+    this.#cleanUp();
+  }
+}
+
+/** Connects. Fails at once when the server is not there or an entity breaks a rule of the house. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const clock = options.clock ?? systemClock;
+  const entities = [...options.entities];
+  const { settings, kind, cleanUp } = options.url.startsWith('sqlite:')
+    ? await sqliteSettings(options.url.slice('sqlite:'.length))
+    : await mysqlSettings(new URL(options.url), options.poolSize ?? 10);
+  const orm = await MikroORM.init<AbstractSqlDriver>({
+    ...settings,
+    entities,
+    subscribers: [tenantGuard],
+    extensions: [Migrator],
+    ensureDatabase: false,
+    forceUtcTimezone: true,
+    // The ORM's log lines hold values; what went wrong travels in the error.
+    logger: () => {},
+    debug: false,
+  });
+  checkEntities(orm.getMetadata());
+  // MySQL's client is made on first use otherwise, and asking for it earlier throws.
+  await orm.connect();
+  return new Database(orm, kind, clock, cleanUp);
+}
+
+interface Settings {
+  settings: Options<AbstractSqlDriver>;
+  kind: Database['kind'];
+  cleanUp: () => void;
+}
+
+async function sqliteSettings(name: string): Promise<Settings> {
+  const folder = name === ':memory:' ? await mkdtemp(join(tmpdir(), 'bastion-')) : undefined;
+  const file = folder ? join(folder, 'bastion.db') : name;
+  return {
+    settings: { driver: SqliteDriver, dbName: file, driverOptions: () => new SqliteDialect(file) },
+    kind: 'sqlite',
+    cleanUp: () => folder && rmSync(folder, { recursive: true }),
+  };
+}
+
+async function mysqlSettings(url: URL, poolSize: number): Promise<Settings> {
+  if (url.protocol !== 'mysql:') throw new Error('a database URL begins with sqlite: or mysql:');
+  const server = {
+    host: url.hostname,
+    port: Number(url.port || 3306),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+  };
+  const tls = url.searchParams.get('ssl') === 'true' ? { ssl: { rejectUnauthorized: true } } : {};
+  return {
+    settings: {
+      driver: await mysqlDriver({ ...server, ...tls }),
+      ...server,
+      dbName: decodeURIComponent(url.pathname.slice(1)),
+      driverOptions: tls,
+      // Accents, case and trailing letters make different words, as on SQLite.
+      charset: 'utf8mb4',
+      collate: 'utf8mb4_bin',
+      pool: { max: poolSize },
+      onCreateConnection: prepareSession,
+    },
+    kind: 'mysql',
+    cleanUp: () => {},
+  };
+}
+
+/** MySQL's driver works on MariaDB but sees a schema difference for ever. */
+async function mysqlDriver(server: object): Promise<typeof MySqlDriver | typeof MariaDbDriver> {
+  const connection = await createConnection({ ...server, connectTimeout: 10_000 });
+  try {
+    const [rows] = await connection.query('select version() as version');
+    return (rows as { version: string }[])[0]!.version.includes('MariaDB') ? MariaDbDriver : MySqlDriver;
+  } finally {
+    await connection.end();
+  }
+}
+
+/**
+ * The ORM writes values into the SQL text with backslash escapes: under NO_BACKSLASH_ESCAPES a value could end its string
+ * and become SQL. The session's mode is therefore ours, whatever the server's is. Read committed holds fewer gap locks, and
+ * a key revoked elsewhere is seen by the next statement.
+ */
+async function prepareSession(connection: unknown): Promise<void> {
+  const statements = [
+    `set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`,
+    `set session time_zone = '+00:00'`,
+    `set session innodb_lock_wait_timeout = 5`,
+    `set session transaction isolation level read committed`,
+  ];
+  for (const sql of statements) await (connection as DatabaseConnection).executeQuery(CompiledQuery.raw(sql));
+}

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeadlockException, DriverException, LockWaitTimeoutException } from '@mikro-orm/core';
+import { Refusal } from '../core/errors.ts';
+import type { Database, EntityManager } from './orm.ts';
+import type { Tenant } from './tenancy.ts';
+
+const attempts = 5;
+
+/**
+ * Runs `work` in a transaction bound to `tenant`. The whole of it runs again after a deadlock or lock timeout, so it must
+ * have no effect outside the database. A database that cannot be reached, or stays busy, is Refusal `unavailable`.
+ */
+export async function transaction<T>(
+  db: Database,
+  tenant: Tenant,
+  work: (em: EntityManager) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await db.fork(tenant).transactional(em => work(em as EntityManager));
+    } catch (error) {
+      if (attempt === attempts || !isContention(error)) throw presentable(error);
+      await sleep(Math.random() * 10 * 2 ** attempt);
+    }
+  }
+}
+
+/** Reads without a transaction: on SQLite they wait for no writer. */
+export async function read<T>(db: Database, tenant: Tenant, query: (em: EntityManager) => Promise<T>): Promise<T> {
+  try {
+    return await query(db.fork(tenant));
+  } catch (error) {
+    throw presentable(error);
+  }
+}
+
+// 1020: MariaDB's "record has changed since last read"; 1213 and 1205 have classes of their own, except at commit.
+const contentionNumbers = new Set([1020, 1205, 1213]);
+
+function isContention(error: unknown): boolean {
+  if (error instanceof DeadlockException || error instanceof LockWaitTimeoutException) return true;
+  return error instanceof Error && 'errno' in error && contentionNumbers.has(Number(error.errno));
+}
+
+const unreachable = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'PROTOCOL_CONNECTION_LOST',
+  'ER_CON_COUNT_ERROR',
+  'ER_SERVER_SHUTDOWN',
+]);
+
+/** mysql2 hangs the whole statement, values and all, on its errors: it must reach no log. */
+export function presentable(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if ('sql' in cause) delete cause.sql;
+  }
+  if (isContention(error)) return new Refusal('unavailable', undefined, { cause: error, retryAfter: 1 });
+  const down = error instanceof DriverException && unreachable.has(String(error.code));
+  return down ? new Refusal('unavailable', undefined, { cause: error, retryAfter: 5 }) : error;
+}
