@@ -1,0 +1,170 @@
+import { createHash, type Hash, randomUUID } from 'node:crypto';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { Refusal } from '../../core/errors.ts';
+import type { HashName } from './algorithms.ts';
+import type { IncomingPart } from './multipart.ts';
+import { malformed, refuse } from './refuse.ts';
+import type { SignedAttachment } from './verify.ts';
+
+/** An attachment that has been read to its end and is kept until its spool is closed. */
+export interface SpooledPart {
+  /** Without angle brackets. */
+  readonly contentId: string;
+  /** Octets, the transfer encoding undone. */
+  readonly size: number;
+  /** Hex. */
+  readonly sha256: string;
+  /** base64, of each algorithm that was asked for. */
+  readonly digests: ReadonlyMap<HashName, string>;
+  /** The content from its start, as often as wanted. */
+  content(): Readable;
+}
+
+/**
+ * Room for the attachments of all messages that are being read, so that many senders together cannot fill memory or
+ * disk. Small parts stay in memory; larger ones go to files that have no name and vanish with the process.
+ */
+export class SpoolRoom {
+  readonly #directory: string;
+  #left: number;
+
+  /**
+   * @param overall octets for all messages together
+   */
+  constructor(overall: number, directory: string = tmpdir()) {
+    this.#left = overall;
+    this.#directory = directory;
+  }
+
+  open(): Spool {
+    return new Spool(this.#directory, {
+      take: octets => {
+        if (octets > this.#left)
+          throw new Refusal('unavailable', 'Too many attachments are being received; try again.');
+        this.#left -= octets;
+      },
+      give: octets => {
+        this.#left += octets;
+      },
+    });
+  }
+}
+
+interface Quota {
+  take(octets: number): void;
+  give(octets: number): void;
+}
+
+const keptInMemory = 256 * 1024;
+
+/** The attachments of one message; `await using`, or close it, when the operation is done. */
+export class Spool implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #quota: Quota;
+  readonly #files: FileHandle[] = [];
+  #taken = 0;
+
+  constructor(directory: string, quota: Quota) {
+    this.#directory = directory;
+    this.#quota = quota;
+  }
+
+  /** Reads the part to its end. SHA-256 is always computed, `also` when the signature needs another. */
+  async keep(part: IncomingPart, also?: HashName): Promise<SpooledPart> {
+    const hashes = new Map<HashName, Hash>([['sha256', createHash('sha256')]]);
+    if (also !== undefined && also !== 'sha256') hashes.set(also, createHash(also));
+    const held: Buffer[] = [];
+    let file: FileHandle | undefined;
+    let size = 0;
+    for await (const chunk of part.content) {
+      this.#quota.take(chunk.length);
+      this.#taken += chunk.length;
+      size += chunk.length;
+      for (const hash of hashes.values()) hash.update(chunk);
+      if (file === undefined && size > keptInMemory) {
+        file = await this.#file();
+        await write(file, Buffer.concat(held.splice(0)));
+      }
+      if (file === undefined) held.push(chunk);
+      else await write(file, chunk);
+    }
+    const digests = new Map([...hashes].map(([name, hash]) => [name, hash.digest('base64')] as const));
+    return {
+      contentId: part.contentId,
+      size,
+      sha256: Buffer.from(digests.get('sha256')!, 'base64').toString('hex'),
+      digests,
+      content: () =>
+        file === undefined ? Readable.from(held, { objectMode: false }) : Readable.from(readAll(file, size)),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#quota.give(this.#taken);
+    this.#taken = 0;
+    await Promise.all(this.#files.splice(0).map(file => file.close()));
+  }
+
+  async #file(): Promise<FileHandle> {
+    const path = join(this.#directory, `bastion-${randomUUID()}`);
+    const file = await open(path, 'wx+', 0o600);
+    this.#files.push(file);
+    await rm(path);
+    return file;
+  }
+}
+
+async function write(file: FileHandle, octets: Buffer): Promise<void> {
+  for (let at = 0; at < octets.length; ) at += (await file.write(octets, at)).bytesWritten;
+}
+
+async function* readAll(file: FileHandle, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < size; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(65_536, size - at)), 0, undefined, at);
+    if (bytesRead === 0) throw new Error('a spooled attachment is shorter than it was');
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+/** A place in the signed Body that names an attachment. */
+export interface AttachmentClaim {
+  readonly contentId: string;
+  /** 64 hex digits, when the Body states them. */
+  readonly sha256?: string | undefined;
+}
+
+/**
+ * Joins what the signed Body names with what came: each part is named exactly once, and bound by the signature's own
+ * cid: reference, by a SHA-256 in the Body, or by both. A part that nothing signed speaks of may have been put there,
+ * or exchanged, on the way.
+ *
+ * @param signed from `SignedBody.attachments`
+ * @returns the parts by Content-ID
+ * @throws Refusal `malformed` when something is missing or left over, `signature_invalid` when a digest differs
+ */
+export function bindAttachments(
+  signed: ReadonlyMap<string, SignedAttachment>,
+  claims: readonly AttachmentClaim[],
+  parts: readonly SpooledPart[],
+): ReadonlyMap<string, SpooledPart> {
+  const byId = new Map(parts.map(part => [part.contentId, part]));
+  const bound = new Map<string, SpooledPart>();
+  for (const { contentId, sha256 } of claims) {
+    const part = byId.get(contentId) ?? malformed('The Body names an attachment that is not there.');
+    if (bound.has(contentId)) malformed('The Body names an attachment twice.');
+    const signature = signed.get(contentId);
+    if (signature === undefined && sha256 === undefined) refuse('an attachment is bound by nothing');
+    if (sha256 !== undefined && sha256.toLowerCase() !== part.sha256) refuse('the SHA-256 of an attachment differs');
+    if (signature !== undefined && part.digests.get(signature.hash) !== signature.digest) {
+      refuse('the signed digest of an attachment differs');
+    }
+    bound.set(contentId, part);
+  }
+  if (bound.size < byId.size) malformed('The message has an attachment that the Body does not name.');
+  for (const contentId of signed.keys()) if (!bound.has(contentId)) refuse('a signed attachment is not there');
+  return bound;
+}

@@ -1,0 +1,407 @@
+import { Refusal } from '../../core/errors.ts';
+import { endOfName, isBlank, isSpace, isXmlCharacter, xmlDeclaration } from './lexical.ts';
+import { ns } from './namespaces.ts';
+
+/**
+ * One parse for verification and for decoding, so that what was verified is what is read. Namespaces in XML 1.0, no
+ * DTD, no processing instructions. Comments are dropped and the text around them joined, exactly as canonical XML
+ * without comments does, so no reader can see a shorter text than the digest covered.
+ */
+
+/** A namespace declaration and, by `outer`, all that are in scope with it. The default namespace has the prefix ''. */
+export interface Binding {
+  readonly prefix: string;
+  readonly uri: string;
+  readonly outer: Binding | undefined;
+}
+
+export interface XmlAttribute {
+  /** As written: `wsu:Id`. */
+  readonly name: string;
+  readonly prefix: string;
+  readonly local: string;
+  /** '' when the attribute has no prefix. */
+  readonly namespace: string;
+  readonly value: string;
+}
+
+export interface XmlElement {
+  /** As written: `soap:Body`. */
+  readonly name: string;
+  readonly prefix: string;
+  readonly local: string;
+  /** '' when in no namespace. */
+  readonly namespace: string;
+  /** In document order, without namespace declarations. */
+  readonly attributes: readonly XmlAttribute[];
+  readonly scope: Binding | undefined;
+  /** Elements and texts; two texts never stand side by side. */
+  readonly children: readonly (XmlElement | string)[];
+}
+
+export interface XmlLimits {
+  depth: number;
+  elements: number;
+  /** Per element. */
+  attributes: number;
+  /** Namespace declarations in scope, shadowed ones counted. */
+  declarations: number;
+  /** UTF-16 code units of one name part. */
+  nameLength: number;
+  /** UTF-16 code units of one attribute value as written. */
+  attributeLength: number;
+}
+
+export const xmlLimits: XmlLimits = {
+  depth: 100,
+  elements: 50_000,
+  attributes: 64,
+  declarations: 64,
+  nameLength: 256,
+  attributeLength: 65_536,
+};
+
+type Open = XmlElement & { children: (XmlElement | string)[] };
+
+const none: readonly XmlAttribute[] = [];
+const bang = 0x21;
+const question = 0x3f;
+const slash = 0x2f;
+const colon = 0x3a;
+const greater = 0x3e;
+
+/** What the prefix stands for, undefined when nothing does. */
+export function lookup(scope: Binding | undefined, prefix: string): string | undefined {
+  for (let at = scope; at !== undefined; at = at.outer) if (at.prefix === prefix) return at.uri;
+  return undefined;
+}
+
+export function isNamed(element: XmlElement, namespace: string, local: string): boolean;
+export function isNamed(node: XmlElement | string, namespace: string, local: string): node is XmlElement;
+export function isNamed(node: XmlElement | string, namespace: string, local: string): boolean {
+  return typeof node !== 'string' && node.local === local && node.namespace === namespace;
+}
+
+export function attributeOf(element: XmlElement, namespace: string, local: string): string | undefined {
+  for (const each of element.attributes) {
+    if (each.local === local && each.namespace === namespace) return each.value;
+  }
+  return undefined;
+}
+
+/** The child elements of an element that holds nothing but elements and white space; undefined when it holds text. */
+export function childElements(element: XmlElement): XmlElement[] | undefined {
+  const found: XmlElement[] = [];
+  for (const child of element.children) {
+    if (typeof child !== 'string') found.push(child);
+    else if (!isBlank(child)) return undefined;
+  }
+  return found;
+}
+
+/** The text of an element that holds nothing but text; undefined when it has child elements. */
+export function textOf(element: XmlElement): string | undefined {
+  const [only, second] = element.children;
+  if (only === undefined) return '';
+  return typeof only === 'string' && second === undefined ? only : undefined;
+}
+
+/**
+ * The document element of a text that came from `decodeXml`. Time and memory are linear in the length of the text.
+ *
+ * @throws Refusal `malformed`, with line and column, for anything that is not well-formed or breaks a limit.
+ */
+export function parseXml(text: string, limits: XmlLimits = xmlLimits): XmlElement {
+  return new Parser(text, limits).document();
+}
+
+class Parser {
+  readonly #text: string;
+  readonly #limits: XmlLimits;
+  readonly #open: Open[] = [];
+  #at = 0;
+  #elements = 0;
+  /** Set by #name: the parts of the name just read. */
+  #prefix = '';
+  #local = '';
+
+  constructor(text: string, limits: XmlLimits) {
+    this.#text = text;
+    this.#limits = limits;
+  }
+
+  document(): XmlElement {
+    this.#declaration();
+    this.#betweenMarkup();
+    const root = this.#startTag();
+    while (this.#open.length > 0) this.#content();
+    this.#betweenMarkup();
+    if (this.#at < this.#text.length) this.#fail('something follows the document element');
+    return root;
+  }
+
+  #declaration(): void {
+    if (!this.#text.startsWith('<?xml')) return;
+    xmlDeclaration.lastIndex = 0;
+    const found = xmlDeclaration.exec(this.#text);
+    if (!found) this.#fail('processing instructions are not accepted');
+    const [whole, version1, version2, encoding1, encoding2] = found;
+    if ((version1 ?? version2) !== '1.0') this.#fail('only XML 1.0 is understood');
+    if ((encoding1 ?? encoding2 ?? 'utf-8').toLowerCase() !== 'utf-8') this.#fail('only UTF-8 is understood');
+    this.#at = whole.length;
+  }
+
+  /** White space and comments around the document element; stops at its start tag or at the end. */
+  #betweenMarkup(): void {
+    for (;;) {
+      this.#space();
+      if (!this.#text.startsWith('<!', this.#at)) break;
+      this.#at += 2;
+      this.#comment();
+    }
+    if (this.#at < this.#text.length) {
+      if (this.#text[this.#at] !== '<') this.#fail('there is text outside the document element');
+      if (this.#text.charCodeAt(this.#at + 1) === question) this.#fail('processing instructions are not accepted');
+    }
+  }
+
+  #content(): void {
+    const next = this.#text.indexOf('<', this.#at);
+    if (next < 0) this.#fail(`<${this.#open.at(-1)!.name}> is not closed`);
+    if (next > this.#at) this.#characters(next);
+    switch (this.#text.charCodeAt(next + 1)) {
+      case slash:
+        this.#endTag();
+        break;
+      case bang:
+        this.#at = next + 2;
+        if (this.#text.startsWith('[CDATA[', this.#at)) this.#cdata();
+        else this.#comment();
+        break;
+      case question:
+        this.#fail('processing instructions are not accepted');
+        break;
+      default:
+        this.#startTag();
+    }
+  }
+
+  #characters(end: number): void {
+    const raw = this.#text.slice(this.#at, end);
+    if (raw.includes(']]>')) this.#fail('"]]>" must not stand in text');
+    this.#append(raw.includes('&') ? this.#expand(raw) : raw);
+    this.#at = end;
+  }
+
+  #cdata(): void {
+    const start = this.#at + 7;
+    const end = this.#text.indexOf(']]>', start);
+    if (end < 0) this.#fail('a CDATA section is not closed');
+    this.#append(this.#text.slice(start, end));
+    this.#at = end + 3;
+  }
+
+  #append(text: string): void {
+    if (text === '') return;
+    const { children } = this.#open.at(-1)!;
+    const last = children.length - 1;
+    const before = children[last];
+    if (typeof before === 'string') children[last] = before + text;
+    else children.push(text);
+  }
+
+  #comment(): void {
+    if (!this.#text.startsWith('--', this.#at)) this.#fail('document type declarations are not accepted');
+    const end = this.#text.indexOf('--', this.#at + 2);
+    if (end < 0 || this.#text.charCodeAt(end + 2) !== greater) this.#fail('a comment is not closed properly');
+    this.#at = end + 3;
+  }
+
+  #endTag(): void {
+    const { name } = this.#open.pop()!;
+    this.#at = this.#text.indexOf('/', this.#at) + 1;
+    if (!this.#text.startsWith(name, this.#at)) this.#fail(`</${name}> is expected here`);
+    this.#at += name.length;
+    this.#space();
+    this.#expect('>');
+  }
+
+  #startTag(): XmlElement {
+    const text = this.#text;
+    this.#expect('<');
+    const name = this.#name();
+    const prefix = this.#prefix;
+    const local = this.#local;
+    const outer = this.#open.at(-1);
+    const attributes = this.#attributes();
+    const scope = attributes === none ? outer?.scope : this.#declare(attributes, outer?.scope);
+
+    const children: (XmlElement | string)[] = [];
+    const namespace = this.#namespaceOf(prefix, scope);
+    const element: Open = {
+      name,
+      prefix,
+      local,
+      namespace,
+      attributes: this.#resolve(attributes, scope),
+      scope,
+      children,
+    };
+    if (++this.#elements > this.#limits.elements) this.#fail('there are too many elements');
+    if (outer) outer.children.push(element);
+
+    if (text.charCodeAt(this.#at) === slash) this.#at++;
+    else this.#open.push(element);
+    this.#expect('>');
+    if (this.#open.length > this.#limits.depth) this.#fail('elements are nested too deeply');
+    return element;
+  }
+
+  /** The attributes as written, namespace declarations among them and prefixes not looked up yet. */
+  #attributes(): readonly XmlAttribute[] {
+    const text = this.#text;
+    let found: XmlAttribute[] | undefined;
+    for (;;) {
+      const before = this.#at;
+      this.#space();
+      const code = text.charCodeAt(this.#at);
+      if (code === greater || code === slash) return found ?? none;
+      if (before === this.#at) this.#fail('white space is missing before an attribute');
+      const name = this.#name();
+      const prefix = this.#prefix;
+      const local = this.#local;
+      found ??= [];
+      found.push({ name, prefix, local, namespace: '', value: this.#attributeValue() });
+      if (found.length > this.#limits.attributes) this.#fail('there are too many attributes');
+    }
+  }
+
+  /** XML 1.0 section 3.3.3 for CDATA attributes: literal white space becomes a space, references are kept as they are. */
+  #attributeValue(): string {
+    const text = this.#text;
+    this.#space();
+    this.#expect('=');
+    this.#space();
+    const quote = text[this.#at];
+    if (quote !== '"' && quote !== "'") this.#fail('an attribute value must be quoted');
+    const start = this.#at + 1;
+    const end = text.indexOf(quote, start);
+    if (end < 0) this.#fail('an attribute value is not closed');
+    if (end - start > this.#limits.attributeLength) this.#fail('an attribute value is too long');
+    const raw = text.slice(start, end);
+    if (!/[<&\t\n]/.test(raw)) {
+      this.#at = end + 1;
+      return raw;
+    }
+    if (raw.includes('<')) this.#fail('"<" must not stand in an attribute value');
+    const value = this.#expand(raw.replace(/[\t\n]/g, ' '));
+    this.#at = end + 1;
+    return value;
+  }
+
+  #declare(attributes: readonly XmlAttribute[], outer: Binding | undefined): Binding | undefined {
+    let scope = outer;
+    const declared: string[] = [];
+    for (const { name, prefix, local, value } of attributes) {
+      if (prefix !== 'xmlns' && name !== 'xmlns') continue;
+      const bound = prefix === '' ? '' : local;
+      if (declared.includes(bound)) this.#fail('a namespace is declared twice');
+      declared.push(bound);
+      this.#checkDeclaration(bound, value);
+      if (bound !== 'xml') scope = { prefix: bound, uri: value, outer: scope };
+    }
+    if (declared.length > 0) this.#countDeclarations(scope);
+    return scope;
+  }
+
+  /** Namespaces in XML 1.0 section 3, and canonical XML section 1.3, which has no answer for a relative name. */
+  #checkDeclaration(prefix: string, uri: string): void {
+    const reserved =
+      prefix === 'xmlns' ||
+      uri === ns.xmlns ||
+      (prefix === 'xml') !== (uri === ns.xml) ||
+      (uri === '' && prefix !== '');
+    if (reserved) this.#fail('a namespace declaration is not allowed');
+    if (uri !== '' && !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(uri)) this.#fail('a namespace name is not absolute');
+  }
+
+  #countDeclarations(scope: Binding | undefined): void {
+    let count = 0;
+    for (let at = scope; at !== undefined; at = at.outer) count++;
+    if (count > this.#limits.declarations) this.#fail('there are too many namespaces');
+  }
+
+  #resolve(written: readonly XmlAttribute[], scope: Binding | undefined): readonly XmlAttribute[] {
+    if (written === none) return none;
+    const resolved: XmlAttribute[] = [];
+    for (const { name, prefix, local, value } of written) {
+      if (prefix === 'xmlns' || name === 'xmlns') continue;
+      const namespace = prefix === '' ? '' : this.#namespaceOf(prefix, scope);
+      for (const other of resolved) {
+        if (other.local === local && other.namespace === namespace) this.#fail(`the attribute ${name} is repeated`);
+      }
+      resolved.push({ name, prefix, local, namespace, value });
+    }
+    return resolved;
+  }
+
+  #namespaceOf(prefix: string, scope: Binding | undefined): string {
+    if (prefix === 'xml') return ns.xml;
+    const uri = lookup(scope, prefix);
+    if (uri === undefined && prefix !== '') this.#fail(`the prefix ${prefix} is not declared`);
+    return uri ?? '';
+  }
+
+  #name(): string {
+    const start = this.#at;
+    const first = this.#namePart();
+    if (this.#text.charCodeAt(this.#at) !== colon) {
+      this.#prefix = '';
+      this.#local = first;
+      return first;
+    }
+    this.#at++;
+    this.#local = this.#namePart();
+    this.#prefix = first;
+    return this.#text.slice(start, this.#at);
+  }
+
+  #namePart(): string {
+    const end = endOfName(this.#text, this.#at);
+    if (end === this.#at) this.#fail('a name is expected here');
+    if (end - this.#at > this.#limits.nameLength) this.#fail('a name is too long');
+    const part = this.#text.slice(this.#at, end);
+    this.#at = end;
+    return part;
+  }
+
+  #expand(raw: string): string {
+    return raw.replace(
+      /&(?:#(\d{1,8})|#x([0-9A-Fa-f]{1,8})|(amp|lt|gt|quot|apos));|&/g,
+      (_match, decimal?: string, hexadecimal?: string, entity?: string) => {
+        if (entity !== undefined) return entities[entity]!;
+        const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hexadecimal ?? '', 16);
+        if (!isXmlCharacter(code)) this.#fail('an entity or character reference is not allowed');
+        return String.fromCodePoint(code);
+      },
+    );
+  }
+
+  #space(): void {
+    while (isSpace(this.#text.charCodeAt(this.#at))) this.#at++;
+  }
+
+  #expect(character: string): void {
+    if (this.#text[this.#at] !== character) this.#fail(`"${character}" is expected here`);
+    this.#at++;
+  }
+
+  #fail(reason: string): never {
+    const before = this.#text.slice(0, this.#at);
+    const line = before.split('\n').length;
+    const column = this.#at - before.lastIndexOf('\n');
+    throw new Refusal('malformed', `The envelope is not acceptable XML: ${reason} (line ${line}, column ${column}).`);
+  }
+}
+
+const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

@@ -1,0 +1,285 @@
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { Refusal } from '../../core/errors.ts';
+import { type Addressing, isAddressing, readAddressing } from './addressing.ts';
+import { digest, type HashName, verifyOctets } from './algorithms.ts';
+import { canonicalize } from './canonical.ts';
+import {
+  checkMustUnderstand,
+  type Envelope,
+  indexDocument,
+  isForUs,
+  readEnvelope,
+  readSecurityHeader,
+  type SecurityHeader,
+} from './envelope.ts';
+import { decodeXml } from './lexical.ts';
+import type { RootPart } from './multipart.ts';
+import { ns } from './namespaces.ts';
+import { malformed, refuse } from './refuse.ts';
+import { type AttachmentReference, type ElementReference, readSignature, type Signature } from './signature.ts';
+import { checkFreshness, readTimestamp, type Timestamp } from './timestamp.ts';
+import { certificatePart, certificatePartLimit, readSignerToken, type TokenReference } from './token.ts';
+import { attributeOf, childElements, isNamed, parseXml, textOf, type XmlElement, type XmlLimits } from './tree.ts';
+
+/** Someone whose certificate the gate has accepted for signing requests. */
+export interface Signer {
+  readonly certificate: X509Certificate;
+  /** The key of that certificate, kept by the gate: importing it costs more than checking a signature. */
+  readonly publicKey: KeyObject;
+}
+
+export interface VerifierSettings<S extends Signer = Signer> {
+  /** When the headers of the HTTP request arrived. */
+  receivedAt: Date;
+  /** The namespace of the `Context` header: that of the area. */
+  contextNamespace: string;
+  /**
+   * Whether the signer is one of those we know: chain, validity, registration. It is asked before any signature is
+   * computed; undefined refuses the message. Selections (thumbprint, key identifier, issuer and serial number) are made
+   * among registered certificates only.
+   */
+  resolve(reference: TokenReference): Promise<S | undefined>;
+  /** Reads the part with the signer's certificate, if the message says that there is one; see `IncomingMessage.early`. */
+  early?(contentId: string, limit: number): Promise<Buffer>;
+  limits?: XmlLimits;
+}
+
+/** The `Context` header: who calls and for whom, when it is not said in the HTTP headers. */
+export interface SoapContext {
+  readonly apiKey: string | undefined;
+  readonly orgId: string | undefined;
+}
+
+/** What an attachment must digest to, because the signature says so. */
+export interface SignedAttachment {
+  readonly hash: HashName;
+  /** base64 */
+  readonly digest: string;
+}
+
+interface Facts<S extends Signer> {
+  operation: XmlElement;
+  signer: S;
+  timestamp: Timestamp;
+  context: SoapContext | undefined;
+  addressing: Addressing;
+  signedHeaders: ReadonlySet<string>;
+  attachments: ReadonlyMap<string, SignedAttachment>;
+  signatureValue: string;
+  replayKey: string;
+}
+
+let mint: <S extends Signer>(facts: Facts<S>) => SignedBody<S>;
+
+/**
+ * The content of a Body whose signature has been verified, and all that may be known of its message. Only
+ * `verifyEnvelope` makes one, so whatever takes a SignedBody cannot be reached by an unsigned message.
+ */
+export class SignedBody<S extends Signer = Signer> {
+  readonly #facts: Facts<S>;
+
+  private constructor(facts: Facts<S>) {
+    this.#facts = facts;
+  }
+
+  static {
+    mint = facts => new SignedBody(facts);
+  }
+
+  /** The one child of Body. */
+  get operation(): XmlElement {
+    return this.#facts.operation;
+  }
+
+  get signer(): S {
+    return this.#facts.signer;
+  }
+
+  get created(): Date {
+    return this.#facts.timestamp.created;
+  }
+
+  /** Signed, if it is there at all. */
+  get context(): SoapContext | undefined {
+    return this.#facts.context;
+  }
+
+  /** Signed or not; `signedHeaders` says which. */
+  get addressing(): Addressing {
+    return this.#facts.addressing;
+  }
+
+  /** Names of the signed header blocks as `{namespace}local`. */
+  get signedHeaders(): ReadonlySet<string> {
+    return this.#facts.signedHeaders;
+  }
+
+  /** By Content-ID, what the signature says about attachments. */
+  get attachments(): ReadonlyMap<string, SignedAttachment> {
+    return this.#facts.attachments;
+  }
+
+  /** base64, for SignatureConfirmation. */
+  get signatureValue(): string {
+    return this.#facts.signatureValue;
+  }
+
+  /**
+   * 64 hex digits that are the same for every copy of what was signed. Made of the signer and the digests: the octets
+   * of the signature can be changed without making it wrong (ECDSA, white space), so they would not find a copy.
+   */
+  get replayKey(): string {
+    return this.#facts.replayKey;
+  }
+}
+
+/**
+ * Verifies a SOAP 1.2 message signed with WS-Security 1.1: Body and Timestamp signed at their own positions, by a
+ * signer that `resolve` knows, in time. One parse and one tree: what was digested is what the caller is given.
+ *
+ * Left to the caller, in this order: decode the Body, bind the attachments, spend the replay key.
+ *
+ * @throws Refusal `malformed`, `version_mismatch`, `must_understand`, `timestamp_invalid`, or `signature_invalid` for
+ *   all that is not authentic, without saying why (the cause does)
+ */
+export async function verifyEnvelope<S extends Signer>(
+  root: Pick<RootPart, 'octets' | 'charset'>,
+  settings: VerifierSettings<S>,
+): Promise<SignedBody<S>> {
+  const document = parseXml(decodeXml(root.octets, root.charset), settings.limits);
+  const envelope = readEnvelope(document);
+  const ids = indexDocument(document);
+  const security = readSecurityHeader(envelope.headers);
+  const signature = readSignature(security.signature);
+  const signed = signedElements(signature, envelope, security, ids);
+
+  const { signer, part } = await findSigner(signature, security, settings);
+  checkSignature(signature, signer);
+  for (const [reference, element] of signed) checkElement(reference, element);
+  const attachments = signedAttachments(signature, part);
+
+  const timestamp = readTimestamp(security.timestamp);
+  checkFreshness(timestamp, settings.receivedAt);
+  const signedElementSet = new Set(signed.values());
+  const isContext = (header: XmlElement) => isNamed(header, settings.contextNamespace, 'Context');
+  checkMustUnderstand(envelope.headers, each => isContext(each) || isAddressing(each) || isSecurity(each));
+  const ours = envelope.headers.filter(isForUs);
+  return mint({
+    operation: envelope.operation,
+    signer,
+    timestamp,
+    context: readContext(envelope.headers.filter(isContext), signedElementSet),
+    addressing: readAddressing(ours),
+    signedHeaders: new Set(ours.filter(each => signedElementSet.has(each)).map(nameOf)),
+    attachments,
+    signatureValue: signature.value.toString('base64'),
+    replayKey: replayKey(signature, signer),
+  });
+}
+
+const isSecurity = (header: XmlElement): boolean => isNamed(header, ns.wsse, 'Security');
+const nameOf = ({ namespace, local }: XmlElement): string => `{${namespace}}${local}`;
+
+/**
+ * What each reference covers. An identifier does not lead to wherever the element happens to be: only Body, Timestamp,
+ * token and header blocks at their positions can be signed, and the first two must be. That is what makes moving signed
+ * content around (signature wrapping) pointless.
+ */
+function signedElements(
+  { references }: Signature,
+  { body, headers }: Envelope,
+  { timestamp, token }: SecurityHeader,
+  ids: ReadonlyMap<string, XmlElement>,
+): Map<ElementReference, XmlElement> {
+  const signable = new Set([body, timestamp, ...(token ? [token] : []), ...headers.filter(each => !isSecurity(each))]);
+  const signed = new Map<ElementReference, XmlElement>();
+  for (const reference of references) {
+    if (!('id' in reference)) continue;
+    const element = ids.get(reference.id);
+    if (element === undefined || !signable.has(element) || attributeOf(element, ns.wsu, 'Id') !== reference.id) {
+      return refuse(`${reference.uri} is not the wsu:Id of anything that may be signed`);
+    }
+    signed.set(reference, element);
+  }
+  const covered = new Set(signed.values());
+  if (!covered.has(body)) refuse('the Body is not signed');
+  if (!covered.has(timestamp)) refuse('the Timestamp is not signed');
+  return signed;
+}
+
+interface FoundSigner<S extends Signer> {
+  signer: S;
+  /** The part that the certificate came in. */
+  part: { contentId: string; octets: Buffer } | undefined;
+}
+
+async function findSigner<S extends Signer>(
+  { keyInfo }: Signature,
+  { token }: SecurityHeader,
+  { resolve, early }: VerifierSettings<S>,
+): Promise<FoundSigner<S>> {
+  const found = readSignerToken(keyInfo, token);
+  let reference: TokenReference;
+  let part: FoundSigner<S>['part'];
+  if ('reference' in found) {
+    reference = found.reference;
+  } else {
+    const octets =
+      (await early?.(found.contentId, certificatePartLimit)) ?? refuse('there is no part with a certificate');
+    part = { contentId: found.contentId, octets };
+    reference = certificatePart(octets);
+  }
+  const signer = await resolve(reference);
+  if (signer === undefined) throw new Refusal('certificate_invalid');
+  return { signer, part };
+}
+
+function checkSignature({ algorithm, signedInfo, inclusivePrefixes, value }: Signature, { publicKey }: Signer): void {
+  const octets = Buffer.from(canonicalize(signedInfo, inclusivePrefixes));
+  if (!verifyOctets(algorithm, publicKey, octets, value)) refuse('the signature does not verify');
+}
+
+function checkElement(reference: ElementReference, element: XmlElement): void {
+  if (digest(reference.hash, canonicalize(element, reference.inclusivePrefixes)) !== reference.digest) {
+    refuse(`the digest of ${reference.uri} differs`);
+  }
+}
+
+/** Attachments are not there yet, so their digests are handed on; only a certificate part can be checked now. */
+function signedAttachments(
+  { references }: Signature,
+  part: { contentId: string; octets: Buffer } | undefined,
+): ReadonlyMap<string, SignedAttachment> {
+  const expected = new Map<string, SignedAttachment>();
+  for (const reference of references) {
+    if (!isAttachment(reference)) continue;
+    const { contentId, hash, digest: value } = reference;
+    if (contentId !== part?.contentId) expected.set(contentId, { hash, digest: value });
+    else if (digest(hash, part.octets) !== value) refuse('the digest of the certificate part differs');
+  }
+  return expected;
+}
+
+const isAttachment = (reference: AttachmentReference | ElementReference): reference is AttachmentReference =>
+  'contentId' in reference;
+
+function readContext(found: readonly XmlElement[], signed: ReadonlySet<XmlElement>): SoapContext | undefined {
+  const [context, second] = found;
+  if (context === undefined) return undefined;
+  if (second !== undefined) malformed('Context is repeated.');
+  // A key that is not signed could be taken from one message and put into another.
+  if (!signed.has(context)) refuse('Context is not signed');
+  const values = new Map<string, string>();
+  for (const child of childElements(context) ?? malformed('Context holds text.')) {
+    const known = child.namespace === context.namespace && ['apiKey', 'orgId'].includes(child.local);
+    const value = textOf(child)?.trim();
+    if (!known || !value || values.has(child.local)) malformed('Context may hold one apiKey and one orgId.');
+    values.set(child.local, value!);
+  }
+  return { apiKey: values.get('apiKey'), orgId: values.get('orgId') };
+}
+
+function replayKey({ references }: Signature, { certificate }: Signer): string {
+  const signed = references.map(({ uri, hash, digest: value }) => [uri, hash, value].join(' ')).sort();
+  return digest('sha256', [certificate.fingerprint256, ...signed].join('\n'), 'hex');
+}
