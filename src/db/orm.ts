@@ -6,12 +6,14 @@ import type { EntitySchema } from '@mikro-orm/core';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { Migrator } from '@mikro-orm/migrations';
 import { MySqlDriver } from '@mikro-orm/mysql';
-import { type AbstractSqlDriver, type EntityManager, MikroORM, type Options, SqliteDriver } from '@mikro-orm/sql';
+import { type AbstractSqlDriver, type EntityManager, MikroORM, type Options } from '@mikro-orm/sql';
 import { CompiledQuery, type DatabaseConnection, type Kysely } from 'kysely';
 import { createConnection } from 'mysql2/promise';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { SqliteDialect } from './dialect.ts';
 import { checkEntities } from './entity-rules.ts';
+import { SchemaGenerator } from './foreign-keys.ts';
+import { BastionSqliteDriver } from './sqlite-driver.ts';
 import { bindTenant, type Tenant, tenantGuard } from './tenancy.ts';
 
 export type { EntityManager };
@@ -87,7 +89,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     ...settings,
     entities,
     subscribers: [tenantGuard],
-    extensions: [Migrator],
+    extensions: [SchemaGenerator, Migrator],
     ensureDatabase: false,
     forceUtcTimezone: true,
     // The ORM's log lines hold values; what went wrong travels in the error.
@@ -110,7 +112,7 @@ async function sqliteSettings(name: string): Promise<Settings> {
   const folder = name === ':memory:' ? await mkdtemp(join(tmpdir(), 'bastion-')) : undefined;
   const file = folder ? join(folder, 'bastion.db') : name;
   return {
-    settings: { driver: SqliteDriver, dbName: file, driverOptions: () => new SqliteDialect(file) },
+    settings: { driver: BastionSqliteDriver, dbName: file, driverOptions: () => new SqliteDialect(file) },
     kind: 'sqlite',
     cleanUp: () => folder && rmSync(folder, { recursive: true }),
   };

@@ -8,6 +8,7 @@ import {
   type FlushEventArgs,
   p,
 } from '@mikro-orm/core';
+import { orderingRelations, type References } from './foreign-keys.ts';
 
 /**
  * Whose rows an entity manager may touch: exactly one organisation's, or, said out loud, everybody's.
@@ -52,10 +53,17 @@ export function tenantEntity<
   const Table extends string,
   // biome-ignore lint/suspicious/noExplicitAny: MikroORM's own bound
   const Properties extends Record<string, any>,
->(definition: EntityDefinition<Name, Table, Properties>) {
+>({
+  references = {},
+  ...definition
+}: EntityDefinition<Name, Table, Properties> & { references?: ReferencesOf<Properties> }) {
   return defineEntity({
     ...definition,
-    properties: { ...definition.properties, organizationId: organizationId() },
+    properties: {
+      ...definition.properties,
+      organizationId: organizationId(),
+      ...(orderingRelations(references as References) as unknown as Record<never, never>),
+    },
     filters: {
       [tenantFilter]: {
         name: tenantFilter,
@@ -88,6 +96,10 @@ export function organizationEntity<
     },
   });
 }
+
+/** Properties that hold the id of another tenant entity's row become foreign keys within the organisation. */
+// biome-ignore lint/suspicious/noExplicitAny: entities of every shape
+type ReferencesOf<Properties> = { [Property in keyof Properties]?: () => any };
 
 interface EntityDefinition<Name extends string, Table extends string, Properties> {
   name: Name;
