@@ -82,28 +82,50 @@ export function timestamp(date: Date): string {
 }
 
 /**
- * The input as it may be shown and logged: every secret and binary value replaced by `sha256:` and the hex SHA-256 of its
+ * The value as it may be shown and logged: every secret and binary member replaced by `sha256:` and the hex SHA-256 of its
  * octets (base64 decoded, or UTF-8), everything else as it is.
  */
 export function withHashes(schema: z.ZodType, value: unknown): unknown {
+  return mapMarked(schema, value, (marks, marked) => {
+    if (marks.binary) return hashOf(Buffer.from(String(marked), 'base64'));
+    return hashOf(Buffer.from(typeof marked === 'string' ? marked : JSON.stringify(marked), 'utf8'));
+  });
+}
+
+/** The value without its secrets: what is kept of an answer whose secrets are shown once. */
+export function withoutSecrets(schema: z.ZodType, value: unknown): unknown {
+  return mapMarked(schema, value, (marks, marked) => (marks.secret ? undefined : marked));
+}
+
+/** Whether an answer of this shape can hold a secret. */
+export function hasSecrets(schema: z.ZodType): boolean {
+  const inner = unwrap(schema);
+  if (inner.meta()?.secret) return true;
+  if (inner instanceof z.ZodArray) return hasSecrets(inner.element as z.ZodType);
+  return inner instanceof z.ZodObject && Object.values(inner.shape).some(member => hasSecrets(member as z.ZodType));
+}
+
+type Marks = { secret?: boolean; binary?: boolean };
+
+function mapMarked(schema: z.ZodType, value: unknown, replace: (marks: Marks, value: unknown) => unknown): unknown {
   if (value === undefined || value === null) return value;
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault) {
-    return withHashes(schema.unwrap() as z.ZodType, value);
+  const inner = unwrap(schema);
+  const marks = (inner.meta() ?? {}) as Marks;
+  if (marks.secret || marks.binary) return replace(marks, value);
+  if (inner instanceof z.ZodArray) {
+    return (value as unknown[]).map(item => mapMarked(inner.element as z.ZodType, item, replace));
   }
-  const marks = schema.meta();
-  if (marks?.binary) return hashOf(Buffer.from(String(value), 'base64'));
-  if (marks?.secret) return hashOf(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value), 'utf8'));
-  if (schema instanceof z.ZodArray) {
-    return (value as unknown[]).map(item => withHashes(schema.element as z.ZodType, item));
-  }
-  if (schema instanceof z.ZodObject) {
-    const members = Object.entries(value).map(([name, member]) => {
-      const shape = schema.shape[name] as z.ZodType | undefined;
-      return [name, shape ? withHashes(shape, member) : member];
-    });
-    return Object.fromEntries(members);
-  }
-  return value;
+  if (!(inner instanceof z.ZodObject)) return value;
+  const members = Object.entries(value).map(([name, member]) => {
+    const shape = inner.shape[name] as z.ZodType | undefined;
+    return [name, shape ? mapMarked(shape, member, replace) : member] as const;
+  });
+  return Object.fromEntries(members.filter(([, member]) => member !== undefined));
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  const wrapped = schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault;
+  return wrapped ? unwrap(schema.unwrap() as z.ZodType) : schema;
 }
 
 function hashOf(octets: Buffer): string {

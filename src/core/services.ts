@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { TrustStore } from './certificates.ts';
 import type { Clock } from './clock.ts';
 import type { Outbound } from './outbound.ts';
+import type { Metrics } from './metrics.ts';
 import type { Keyring } from './seal.ts';
 
 /** Bastion's own signing certificate and key: answers over SOAP, authorization requests, audit checkpoints. */
@@ -48,4 +49,5 @@ export interface Services {
   readonly resolver: Resolver;
   readonly settings: Settings;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }

@@ -1,0 +1,113 @@
+import type { Caller } from '../core/caller.ts';
+import type { EnqueueOptions, HandleContext, Operation } from '../core/operation.ts';
+import type { Services } from '../core/services.ts';
+import { writeAudit } from '../db/audit.ts';
+import { emit } from '../db/outbox.ts';
+import type { Database, EntityManager } from '../db/orm.ts';
+import { restrict } from '../db/restrict.ts';
+import { bindTenant } from '../db/tenancy.ts';
+import { read, transaction } from '../db/transaction.ts';
+import { type Claim, finish } from './idempotency.ts';
+import { stillAllowed } from './standing.ts';
+import { entryOf } from './trail.ts';
+
+export type Output = Record<string, unknown>;
+export type Organization = { readonly id: string; readonly path: string };
+export type Enqueue = (
+  em: EntityManager,
+  job: string,
+  data: Record<string, unknown>,
+  options?: EnqueueOptions,
+) => Promise<void>;
+
+/** What the one path in is built from. */
+export interface Parts {
+  readonly db: Database;
+  readonly services: Services;
+  readonly operations: readonly Operation[];
+  readonly enqueue: Enqueue;
+}
+
+/** A request that passed scope and parsing, on its way into the transaction. */
+export interface Request {
+  readonly op: Operation;
+  readonly caller: Caller;
+  readonly organization: Organization;
+  readonly input: Record<string, unknown>;
+}
+
+/** What else commits with the handler. */
+export interface Companions {
+  readonly claim?: Claim;
+  /** First statement of the transaction; throws when another node was faster. */
+  before?(system: EntityManager): Promise<void>;
+  /** Last statements, with the answer. */
+  after?(system: EntityManager, output: Output): Promise<void>;
+  readonly customerApprovalIds?: string[];
+}
+
+const prepareDeadlineMs = 10_000;
+
+/** prepare -> transaction -> handle -> audit row -> checked output -> commit. */
+export async function execute(parts: Parts, request: Request, companions: Companions = {}): Promise<Output> {
+  const prepared = await prepare(parts, request);
+  const { db } = parts;
+  const tenant = { ...request.organization, reach: request.caller.organization.path };
+  if (request.op.readOnly) return read(db, tenant, em => handle(parts, request, prepared, em));
+  return transaction(db, tenant, async em => {
+    const system = beside(em);
+    await companions.before?.(system);
+    await stillAllowed(system, request);
+    const output = await handle(parts, request, prepared, em);
+    await em.flush();
+    await writeAudit(em, entryOf(request, 'done', { output, customerApprovalIds: companions.customerApprovalIds }));
+    if (companions.claim) await finish(system, parts.services.keyring, request.op, companions.claim, { output });
+    await companions.after?.(system, output);
+    return output;
+  });
+}
+
+/** The same transaction, seen without the tenant filter: for the rows that this path itself keeps. */
+export function beside(em: EntityManager): EntityManager {
+  const system = em.fork({ keepTransactionContext: true }) as EntityManager;
+  bindTenant(system, 'system');
+  return system;
+}
+
+async function prepare(parts: Parts, { op, caller, organization, input }: Request): Promise<unknown> {
+  if (!op.prepare) return undefined;
+  const tenant = { ...organization, reach: caller.organization.path };
+  return op.prepare(
+    {
+      caller,
+      organization,
+      now: parts.services.clock.now(),
+      signal: AbortSignal.timeout(prepareDeadlineMs),
+      read: query => read(parts.db, tenant, em => query(restrict(em, organization.id))),
+      services: parts.services,
+    },
+    input,
+  );
+}
+
+async function handle(parts: Parts, { op, caller, organization, input }: Request, prepared: unknown, em: EntityManager) {
+  const context: HandleContext = { ...contextOf(parts, organization, em), caller, operations: parts.operations };
+  const answer = await op.handle(context, input, prepared);
+  // A wrong answer is our mistake: it must surface as an internal error, never as the caller's 422.
+  const checked = op.output.safeParse(answer);
+  if (!checked.success) throw new Error(`${op.soap} answered what its contract forbids`, { cause: checked.error });
+  return checked.data as Output;
+}
+
+/** What handlers, jobs and arriving mail work with, bound to one organisation and one transaction. */
+export function contextOf(parts: Parts, organization: Organization, em: EntityManager) {
+  return {
+    em: restrict(em, organization.id),
+    organization,
+    now: parts.services.clock.now(),
+    emit: (type: string, payload: Record<string, unknown>) => emit(em, type, payload),
+    enqueue: (job: string, data: Record<string, unknown>, options?: EnqueueOptions) =>
+      parts.enqueue(em, job, data, options),
+    services: parts.services,
+  };
+}

@@ -1,0 +1,94 @@
+import { AuthorizationRequest } from '../areas/approvals/entities.ts';
+import { openAuthorization, sealOutcome } from '../areas/approvals/outcome.ts';
+import { Refusal } from '../core/errors.ts';
+import { readBlob } from '../db/blobs.ts';
+import type { EntityManager } from '../db/orm.ts';
+import { read, transaction } from '../db/transaction.ts';
+import { writeAudit } from '../db/audit.ts';
+import { execute, type Parts, type Request } from './execute.ts';
+import { thawCaller } from './frozen.ts';
+import { authorizationText, digestOf } from './hold.ts';
+import { type Claim, settleRefusal } from './idempotency.ts';
+import { entryOf } from './trail.ts';
+
+/** An approval is no blank cheque: what has not started by then lapses. */
+export const startWithinMs = 10 * 60 * 1000;
+
+/** Another node took the request first: nothing is left to do, and nothing may be done. */
+class AlreadyTaken extends Error {}
+
+/**
+ * Executes an approved request, exactly once: the first statement of its transaction takes it, and a killed node gives it
+ * back with the rollback. The frozen text must still have the digest that was approved.
+ */
+export async function resume(parts: Parts, id: string): Promise<void> {
+  const row = await read(parts.db, 'system', em => em.findOne(AuthorizationRequest, { id }));
+  if (row?.state !== 'approved' || (await lapsed(parts, row))) return;
+  const { request, claim } = await thaw(parts, row);
+  try {
+    await execute(parts, request, {
+      claim,
+      customerApprovalIds: row.customerApprovalIds,
+      before: system => take(system, row, 'executed', parts),
+      after: (system, output) => keep(system, parts, row, { output }),
+    });
+  } catch (error) {
+    if (error instanceof AlreadyTaken) return;
+    if (!(error instanceof Refusal) || error.status >= 500) throw error;
+    await fail(parts, row, request, claim, error);
+  }
+}
+
+async function thaw(parts: Parts, row: AuthorizationRequest): Promise<{ request: Request; claim: Claim | undefined }> {
+  const { keyring } = parts.services;
+  const op = parts.operations.find(candidate => candidate.soap === row.operation);
+  if (!op) throw new Error(`no operation ${row.operation}`);
+  const { caller, organization, claim } = thawCaller(row.caller);
+  const blob = await read(parts.db, caller.organization, em => readBlob(em, keyring, row.organizationId, row.inputBlob));
+  const request = { op, caller, organization, input: JSON.parse(blob.toString('utf8')) as Record<string, unknown> };
+  const text = authorizationText(row.id, request, row.requestedAt, row.expiresAt);
+  const intact = text === openAuthorization(keyring, row) && digestOf(text) === row.digest;
+  if (!intact) throw new Error(`${row.id} is not what was approved`);
+  return { request, claim };
+}
+
+async function take(system: EntityManager, row: AuthorizationRequest, state: 'executed' | 'failed', parts: Parts) {
+  const taken = await system.nativeUpdate(
+    AuthorizationRequest,
+    { id: row.id, state: 'approved' },
+    { state, finishedAt: await parts.db.now() },
+  );
+  if (taken !== 1) throw new AlreadyTaken();
+}
+
+async function keep(system: EntityManager, parts: Parts, row: AuthorizationRequest, outcome: Parameters<typeof sealOutcome>[2]) {
+  const sealed = sealOutcome(parts.services.keyring, row, outcome);
+  await system.nativeUpdate(AuthorizationRequest, { id: row.id }, { outcome: sealed });
+}
+
+async function fail(parts: Parts, row: AuthorizationRequest, request: Request, claim: Claim | undefined, refusal: Refusal) {
+  const { code, message, errors } = refusal;
+  await transaction(parts.db, 'system', async em => {
+    await take(em, row, 'failed', parts);
+    await keep(em, parts, row, { refusal: { code, message, errors } });
+    if (claim) await settleRefusal(em, parts.services.keyring, request.op, claim, refusal);
+    await writeAudit(em, entryOf(request, 'refused', { refusal, authorizationRequestId: row.id }));
+  });
+}
+
+async function lapsed(parts: Parts, row: AuthorizationRequest): Promise<boolean> {
+  const now = await parts.db.now();
+  if (now.getTime() - row.decidedAt!.getTime() <= startWithinMs) return false;
+  await transaction(parts.db, 'system', em => lapse(em, { id: row.id }, now));
+  return true;
+}
+
+/** Approved requests that were not started in time. `em` is in system mode. */
+export function lapse(em: EntityManager, where: { id?: string }, now: Date): Promise<number> {
+  const latest = new Date(now.getTime() - startWithinMs);
+  return em.nativeUpdate(
+    AuthorizationRequest,
+    { ...where, state: 'approved', decidedAt: { $lt: latest } },
+    { state: 'lapsed', finishedAt: now },
+  );
+}

@@ -1,0 +1,71 @@
+import type { Act } from '../core/job.ts';
+import type { Caller } from '../core/caller.ts';
+import { asRefusal, Refusal } from '../core/errors.ts';
+import type { Operation } from '../core/operation.ts';
+import { holdsScope } from '../core/scopes.ts';
+import { read, transaction } from '../db/transaction.ts';
+import { act } from './act.ts';
+import { execute, type Parts, type Request } from './execute.ts';
+import { type Held, hold, needsApproval, outcomeOf } from './hold.ts';
+import { begin, type Claim, replay, settleRefusal } from './idempotency.ts';
+import { parseInput } from './parse.ts';
+import { resume } from './resume.ts';
+import { targetOrganization } from './target.ts';
+import { auditRefusal } from './trail.ts';
+
+/** The one path in: `run` for callers, `resume` for approved requests, `act` for jobs, mail and operators. */
+export interface Run {
+  /** Answers, or says that the request waits for approval; throws a Refusal otherwise. */
+  run(op: Operation, caller: Caller, raw: unknown): Promise<Held>;
+  resume(authorizationRequestId: string): Promise<void>;
+  act: Act;
+}
+
+export function createRun(parts: Parts): Run {
+  return {
+    run: (op, caller, raw) => run(parts, op, caller, raw),
+    resume: id => resume(parts, id),
+    act: (organizationId, actor, fn) => act(parts, organizationId, actor, fn),
+  };
+}
+
+/** scope -> parse -> idempotency -> approval -> transaction. Every refusal of a caller leaves an audit row. */
+async function run(parts: Parts, op: Operation, caller: Caller, raw: unknown): Promise<Held> {
+  try {
+    if (!holdsScope(caller.key.scopes, op.scope)) {
+      throw new Refusal('scope_missing', `This operation requires the scope ${op.scope}.`);
+    }
+    const input = parseInput(op.input, raw);
+    const organization = await read(parts.db, caller.organization, em => targetOrganization(em, op, caller, input));
+    const request = { op, caller, organization, input };
+    return op.method === 'POST' && caller.idempotencyKey !== undefined
+      ? await once(parts, request)
+      : await perform(parts, request);
+  } catch (error) {
+    const refusal = asRefusal(error);
+    await auditRefusal(parts, op, caller, refusal);
+    throw refusal.code === 'internal' ? error : refusal;
+  }
+}
+
+async function perform(parts: Parts, request: Request, claim?: Claim): Promise<Held> {
+  if (await needsApproval(parts, request)) return outcomeOf(parts, request, await hold(parts, request, claim));
+  return { kind: 'done', output: await execute(parts, request, { claim }) };
+}
+
+/** The same request under the same Idempotency-Key happens once and answers alike. */
+async function once(parts: Parts, request: Request): Promise<Held> {
+  const { keyring } = parts.services;
+  const begun = await begin(parts.db, keyring, request.op, request.caller, request.input);
+  if (begun.kind === 'answered') return { kind: 'done', output: replay(begun.answer) };
+  try {
+    return begun.kind === 'joined'
+      ? await outcomeOf(parts, request, begun.authorizationRequestId)
+      : await perform(parts, request, begun.claim);
+  } catch (error) {
+    await transaction(parts.db, 'system', em =>
+      settleRefusal(em, keyring, request.op, begun.claim, asRefusal(error)),
+    );
+    throw error;
+  }
+}
