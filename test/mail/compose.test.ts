@@ -1,0 +1,85 @@
+import { createVerify, generateKeyPairSync } from 'node:crypto';
+import { expect } from 'chai';
+import PostalMime from 'postal-mime';
+import { compose, type Outgoing } from '../../src/mail/compose.ts';
+
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+const mail: Outgoing = {
+  from: 'billing@stonebridge.example',
+  to: ['patient@example.com', 'second@example.com'],
+  subject: 'Überweisung — statement',
+  html: '<p>Your latest statement is attached.</p>\n.\n.hidden\n<p>Größe</p>',
+  messageId: '<msg_1@stonebridge.example>',
+  date: new Date('2026-07-02T14:03:00Z'),
+  attachments: [
+    { filename: 'Übersicht.pdf', contentType: 'application/pdf', content: Buffer.from([0, 255, 13, 10, 46, 13, 10]) },
+    { filename: 'note.txt', contentType: 'text/plain', content: Buffer.from('a\nb') },
+  ],
+  dkim: [{ domain: 'stonebridge.example', selector: 'b1', privateKey: pem }],
+};
+
+describe('composing a mail', () => {
+  it('keeps subject, both bodies and attachments as they were given', async () => {
+    const read = await new PostalMime().parse(await compose(mail));
+    expect(read.subject).to.equal(mail.subject);
+    expect(read.messageId).to.equal(mail.messageId);
+    expect(read.from?.address).to.equal(mail.from);
+    expect(read.to?.map(({ address }) => address)).to.deep.equal(mail.to);
+    expect(new Date(read.date!)).to.deep.equal(mail.date);
+    expect(read.html?.trim()).to.equal(mail.html);
+    expect(read.text).to.contain('Your latest statement is attached.');
+    expect(
+      read.attachments.map(({ filename, mimeType, content }) => [
+        filename,
+        mimeType,
+        Buffer.from(content as ArrayBuffer),
+      ]),
+    ).to.deep.equal(mail.attachments.map(({ filename, contentType, content }) => [filename, contentType, content]));
+  });
+
+  it('gives the same octets every time, so that a retry is the same mail', async () => {
+    const [first, second] = await Promise.all([compose(mail), compose(mail)]);
+    expect(first.equals(second)).to.equal(true);
+  });
+
+  it('has only CRLF line ends and no line over 998 octets', async () => {
+    const raw = (await compose({ ...mail, html: `<p>${'x'.repeat(5000)}</p>`, subject: 'ä'.repeat(800) })).toString(
+      'latin1',
+    );
+    expect(raw).to.not.match(/[^\r]\n|\r[^\n]/);
+    expect(Math.max(...raw.split('\r\n').map(line => line.length))).to.be.below(999);
+  });
+
+  it('signs with DKIM so that the public key verifies it (RFC 6376)', async () => {
+    const raw = (await compose(mail)).toString('latin1');
+    const [head] = raw.split('\r\n\r\n', 1);
+    const headers = head!.split(/\r\n(?![ \t])/);
+    const relaxed = (header: string) => {
+      const [name, ...value] = header.split(':');
+      return `${name!.toLowerCase()}:${value
+        .join(':')
+        .replace(/\r\n/g, '')
+        .replace(/[ \t]+/g, ' ')
+        .trim()}`;
+    };
+    const signature = headers.find(header => header.startsWith('DKIM-Signature:'))!;
+    const tag = (name: string) =>
+      new RegExp(`[:;\\s]${name}=([^;]+)`).exec(signature.replace(/\r\n\s+/g, ''))![1]!.trim();
+    const signed = tag('h')
+      .split(':')
+      .map(name => relaxed(headers.find(header => header.toLowerCase().startsWith(`${name}:`))!));
+    const unsigned = relaxed(signature).replace(/b=[^;]*$/, 'b=');
+    const verifier = createVerify('sha256').update([...signed, unsigned].join('\r\n'), 'latin1');
+    expect(tag('d')).to.equal('stonebridge.example');
+    expect(verifier.verify(publicKey, Buffer.from(tag('b').replace(/\s/g, ''), 'base64'))).to.equal(true);
+    expect(tag('h').split(':')).to.include.members(['from', 'to', 'subject', 'date', 'message-id']);
+  });
+
+  it('opens no file and no address that an attachment seems to name', async () => {
+    const attachments = [{ filename: 'x', contentType: 'text/plain', content: Buffer.from('/etc/passwd') }];
+    const read = await new PostalMime().parse(await compose({ ...mail, attachments, dkim: [] }));
+    expect(Buffer.from(read.attachments[0]!.content as ArrayBuffer).toString()).to.equal('/etc/passwd');
+  });
+});
