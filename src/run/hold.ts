@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { askJob } from '../areas/approvals/jobs.ts';
-import { openOutcome, refusalOf, sealAuthorization, sealOutcome } from '../areas/approvals/outcome.ts';
+import { readOutput, refusalOf, sealAuthorization } from '../areas/approvals/outcome.ts';
 import { approvalRules, approversOf } from '../areas/approvals/rules.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { Refusal } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
-import { isSensitive, type Operation } from '../core/operation.ts';
-import { hasSecrets, timestamp, withHashes, withoutSecrets } from '../core/schema.ts';
+import { isSensitive } from '../core/operation.ts';
+import { timestamp, withHashes } from '../core/schema.ts';
 import { writeAudit } from '../db/audit.ts';
 import { writeBlob } from '../db/blobs.ts';
 import type { EntityManager } from '../db/orm.ts';
@@ -114,7 +114,7 @@ export async function outcomeOf(parts: Parts, request: Request, id: string): Pro
     const row = await currentRow(parts, request, id);
     const refusal = refusalOf(parts.services.keyring, row);
     if (refusal) throw refusal;
-    if (row.state === 'executed') return { kind: 'done', output: await firstReading(parts, request.op, row) };
+    if (row.state === 'executed') return { kind: 'done', output: await output(parts, request, row) };
     const impatient = request.caller.respondAsync || performance.now() - started > patienceMs;
     if (impatient) return { kind: 'held', authorizationRequestId: id, expiresAt: row.expiresAt };
     await sleep(pause);
@@ -136,19 +136,5 @@ export async function expire(em: EntityManager, id: string, now: Date): Promise<
   return (await em.nativeUpdate(AuthorizationRequest, where, { state: 'expired', decidedAt: now })) === 1;
 }
 
-/** Shown-once secrets leave the row with the first answer that carries them. */
-async function firstReading(parts: Parts, op: Operation, row: AuthorizationRequest): Promise<Output> {
-  const { keyring } = parts.services;
-  const outcome = openOutcome(keyring, row);
-  if (!('output' in outcome)) throw new Error('an executed request holds no output');
-  if (!hasSecrets(op.output)) return outcome.output;
-  const kept = withoutSecrets(op.output, outcome.output) as Output;
-  const first = await transaction(parts.db, 'system', em =>
-    em.nativeUpdate(
-      AuthorizationRequest,
-      { id: row.id, unread: true },
-      { unread: false, outcome: sealOutcome(keyring, row, { output: kept }) },
-    ),
-  );
-  return first === 1 ? outcome.output : kept;
-}
+const output = (parts: Parts, { op, caller }: Request, row: AuthorizationRequest): Promise<Output> =>
+  transaction(parts.db, caller.organization, em => readOutput(em, parts.services.keyring, op, row));

@@ -7,7 +7,7 @@ import { ownScope } from '../../core/scopes.ts';
 import { page } from '../../db/list.ts';
 import { challenge } from './challenge.ts';
 import { ApprovalDecision, ApprovalSettings, ApprovalWebhook, AuthorizationRequest } from './entities.ts';
-import { openOutcome, refusalOf } from './outcome.ts';
+import { readOutput, refusalOf } from './outcome.ts';
 
 const webhookView = {
   approval_webhook_id: id('apw'),
@@ -53,5 +53,175 @@ export const listApprovalWebhooks = operation({
   async handle(context, input) {
     const { rows, next_cursor } = await page(context, ApprovalWebhook, { input, operation: 'ListApprovalWebhooks' });
     return { approval_webhooks: rows.map(viewOf), next_cursor };
+  },
+});
+
+export const removeApprovalWebhook = operation({
+  rest: 'DELETE /v3/approval-webhooks/{approval_webhook_id}',
+  soap: 'RemoveApprovalWebhook',
+  scope: 'approvals:write',
+  sensitive: true,
+  summary: 'Remove an approval webhook; the last one stays',
+  input: named('RemoveApprovalWebhook', { approval_webhook_id: id('apw') }),
+  output: named('RemovedApprovalWebhook', { approval_webhook_id: id('apw'), status: z.enum(['removed']) }),
+  async handle({ em, emit }, { approval_webhook_id }) {
+    const webhook = await em.findOne(ApprovalWebhook, { id: approval_webhook_id });
+    if (!webhook) throw notFound();
+    // Without any webhook nothing sensitive could be approved again, not even a new webhook.
+    if ((await em.count(ApprovalWebhook)) === 1) {
+      throw new Refusal('conflict', 'The last approval webhook cannot be removed; register another one first.');
+    }
+    em.remove(webhook);
+    emit('approval_webhook.removed', { approval_webhook_id });
+    return { approval_webhook_id, status: 'removed' as const };
+  },
+});
+
+const settingsView = named('ApprovalSettings', {
+  sensitive_operations: list(z.string()).describe('Operations, by SOAP name, that need approval beyond the always sensitive.'),
+  quorum: count().describe('Approvals by distinct keys that release a request.'),
+  window_seconds: nullable(z.int()).describe("Seconds the webhooks have to decide; null is the server's default."),
+});
+
+const settingsOf = (settings: ApprovalSettings | null) => ({
+  sensitive_operations: settings?.sensitiveOperations ?? [],
+  quorum: settings?.quorum ?? 1,
+  window_seconds: settings?.windowSeconds ?? null,
+});
+
+export const getApprovalSettings = operation({
+  rest: 'GET /v3/approval-settings',
+  soap: 'GetApprovalSettings',
+  scope: 'approvals:read',
+  summary: 'Read what the organisation demands beyond the always sensitive operations',
+  input: named('GetApprovalSettings', {}),
+  output: settingsView,
+  handle: async ({ em }) => settingsOf(await em.findOne(ApprovalSettings, {})),
+});
+
+export const updateApprovalSettings = operation({
+  rest: 'PATCH /v3/approval-settings',
+  soap: 'UpdateApprovalSettings',
+  scope: 'approvals:write',
+  sensitive: true,
+  summary: 'Change what the organisation demands beyond the always sensitive operations',
+  description: 'What ancestors demand unites with it: a descendant can add, never relax.',
+  input: named('UpdateApprovalSettings', {
+    sensitive_operations: list(line(100), 200).optional(),
+    quorum: z.int().min(1).max(10).optional(),
+    window_seconds: z.int().min(5).max(300).optional(),
+  }),
+  output: settingsView,
+  async handle({ em, operations, organization }, { sensitive_operations, quorum, window_seconds }) {
+    for (const name of sensitive_operations ?? []) {
+      const op = operations.find(candidate => candidate.soap === name);
+      if (!op) throw invalid('sensitive_operations', `${name} is not an operation`);
+      if (op.readOnly) throw invalid('sensitive_operations', `${name} only reads, which needs no approval`);
+    }
+    const fresh = { sensitiveOperations: [], quorum: 1, privateCidrs: [], organizationId: organization.id };
+    const settings = (await em.findOne(ApprovalSettings, {})) ?? em.create(ApprovalSettings, fresh);
+    if (sensitive_operations) settings.sensitiveOperations = [...new Set(sensitive_operations)];
+    if (quorum !== undefined) settings.quorum = quorum;
+    if (window_seconds !== undefined) settings.windowSeconds = window_seconds;
+    return settingsOf(settings);
+  },
+});
+
+const state = z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled', 'executed', 'failed', 'lapsed']);
+
+const requestView = {
+  authorization_request_id: id('areq'),
+  operation: z.string(),
+  state,
+  requesting_ip: z.string(),
+  digest: z.string(),
+  requested_at: dateTime(),
+  expires_at: dateTime(),
+  decided_at: nullable(dateTime()),
+  finished_at: nullable(dateTime()),
+  customer_approval_ids: list(z.string()),
+};
+
+const requestOf = (row: AuthorizationRequest) => ({
+  authorization_request_id: row.id,
+  operation: row.operation,
+  state: row.state,
+  requesting_ip: row.requestingIp,
+  digest: row.digest,
+  requested_at: timestamp(row.requestedAt),
+  expires_at: timestamp(row.expiresAt),
+  decided_at: row.decidedAt ? timestamp(row.decidedAt) : null,
+  finished_at: row.finishedAt ? timestamp(row.finishedAt) : null,
+  customer_approval_ids: row.customerApprovalIds,
+});
+
+/** Its requester sees a request with any key's own scope; everybody else needs approvals:read. */
+const maySee = (caller: Caller, row: AuthorizationRequest): boolean =>
+  row.keyId === caller.key.id || caller.key.scopes.has('approvals:read');
+
+export const getAuthorizationRequest = operation({
+  rest: 'GET /v3/authorization-requests/{authorization_request_id}',
+  soap: 'GetAuthorizationRequest',
+  scope: ownScope,
+  summary: 'Read a request that was held for approval, and what it came to',
+  description:
+    "The requester reads it with the same key; other keys need approvals:read and do not see the result. `result` is the operation's own answer as JSON text; a secret stands in the first reading only.",
+  input: named('GetAuthorizationRequest', { authorization_request_id: id('areq') }),
+  output: named('AuthorizationRequest', {
+    ...requestView,
+    result: nullable(z.string()).describe("The operation's answer as JSON text, once executed; for the requester only."),
+    error: nullable(z.string()).describe('The error code that the request came to.'),
+    message: nullable(z.string()),
+  }),
+  async handle({ em, caller, services, operations }, { authorization_request_id }) {
+    const row = await em.findOne(AuthorizationRequest, { id: authorization_request_id });
+    if (!row || !maySee(caller, row)) throw notFound();
+    const refusal = refusalOf(services.keyring, row);
+    const op = operations.find(candidate => candidate.soap === row.operation);
+    const isReadable = op && row.state === 'executed' && row.keyId === caller.key.id;
+    return {
+      ...requestOf(row),
+      result: isReadable ? JSON.stringify(await readOutput(em, services.keyring, op, row)) : null,
+      error: refusal?.code ?? null,
+      message: refusal?.message ?? null,
+    };
+  },
+});
+
+export const listAuthorizationRequests = operation({
+  rest: 'GET /v3/authorization-requests',
+  soap: 'ListAuthorizationRequests',
+  scope: 'approvals:read',
+  summary: 'List the requests that were held for approval, newest first',
+  input: named('ListAuthorizationRequests', { state: state.optional(), ...pageInput }),
+  output: named('AuthorizationRequestList', {
+    authorization_requests: list(named('AuthorizationRequestItem', requestView)),
+    ...pageOutput,
+  }),
+  async handle(context, input) {
+    const { rows, next_cursor } = await page(context, AuthorizationRequest, {
+      operation: 'ListAuthorizationRequests',
+      input,
+      where: input.state ? { state: input.state } : {},
+    });
+    return { authorization_requests: rows.map(requestOf), next_cursor };
+  },
+});
+
+export const cancelAuthorizationRequest = operation({
+  rest: 'DELETE /v3/authorization-requests/{authorization_request_id}',
+  soap: 'CancelAuthorizationRequest',
+  scope: ownScope,
+  summary: 'Take back a request that still waits for approval',
+  input: named('CancelAuthorizationRequest', { authorization_request_id: id('areq') }),
+  output: named('CancelledAuthorizationRequest', { authorization_request_id: id('areq'), state }),
+  async handle({ em, caller, now }, { authorization_request_id }) {
+    const own = { id: authorization_request_id, keyId: caller.key.id };
+    const row = await em.findOne(AuthorizationRequest, own);
+    if (!row) throw notFound();
+    const cancelled = { state: 'cancelled', decidedAt: now } as const;
+    const taken = await em.nativeUpdate(AuthorizationRequest, { ...own, state: 'pending' }, cancelled);
+    if (taken === 0) throw new Refusal('conflict', `The request is ${row.state}; only a pending one can be cancelled.`);
+    return { authorization_request_id, state: 'cancelled' as const };
   },
 });

@@ -1,6 +1,8 @@
 import { type ErrorCode, type FieldError, Refusal } from '../../core/errors.ts';
+import type { Operation, TenantEntityManager } from '../../core/operation.ts';
+import { hasSecrets, withoutSecrets } from '../../core/schema.ts';
 import type { Keyring } from '../../core/seal.ts';
-import type { AuthorizationRequest } from './entities.ts';
+import { AuthorizationRequest } from './entities.ts';
 
 /** What a held request came to: the operation's own answer, or the refusal it met when it was executed. */
 export type HeldOutcome =
@@ -53,4 +55,23 @@ export function refusalOf(keyring: Keyring, row: AuthorizationRequest): Refusal 
     default:
       return undefined;
   }
+}
+
+/** The operation's answer. Shown-once secrets leave the row with the first reading that carries them. */
+export async function readOutput(
+  em: Pick<TenantEntityManager, 'nativeUpdate'>,
+  keyring: Keyring,
+  op: Operation,
+  row: AuthorizationRequest,
+): Promise<Record<string, unknown>> {
+  const outcome = openOutcome(keyring, row);
+  if (!('output' in outcome)) throw new Error('an executed request holds no output');
+  if (!hasSecrets(op.output)) return outcome.output;
+  const kept = withoutSecrets(op.output, outcome.output) as Record<string, unknown>;
+  const first = await em.nativeUpdate(
+    AuthorizationRequest,
+    { id: row.id, unread: true },
+    { unread: false, outcome: sealOutcome(keyring, row, { output: kept }) },
+  );
+  return first === 1 ? outcome.output : kept;
 }
