@@ -61,6 +61,8 @@ export interface PrepareContext {
   readonly signal: AbortSignal;
   /** A short read of its own, under the tenant filter. */
   read<T>(query: (em: TenantEntityManager) => Promise<T>): Promise<T>;
+  /** What is inherited: the query's rows for the organisation, then for each ancestor up to the root. */
+  inherited<T>(query: (em: TenantEntityManager) => Promise<T[]>): Promise<T[]>;
   readonly services: Services;
 }
 

@@ -1,11 +1,11 @@
 import type { Caller } from '../core/caller.ts';
-import type { EnqueueOptions, HandleContext, Operation } from '../core/operation.ts';
+import type { EnqueueOptions, HandleContext, Operation, TenantEntityManager } from '../core/operation.ts';
 import type { Services } from '../core/services.ts';
 import { writeAudit } from '../db/audit.ts';
 import { emit } from '../db/outbox.ts';
 import type { Database, EntityManager } from '../db/orm.ts';
 import { restrict } from '../db/restrict.ts';
-import { bindTenant } from '../db/tenancy.ts';
+import { ancestorPaths, bindTenant } from '../db/tenancy.ts';
 import { read, transaction } from '../db/transaction.ts';
 import { type Claim, finish } from './idempotency.ts';
 import { stillAllowed } from './standing.ts';
@@ -76,14 +76,20 @@ export function beside(em: EntityManager): EntityManager {
 
 async function prepare(parts: Parts, { op, caller, organization, input }: Request): Promise<unknown> {
   if (!op.prepare) return undefined;
-  const tenant = { ...organization, reach: caller.organization.path };
+  const readAs = <T>(id: string, path: string, query: (em: TenantEntityManager) => Promise<T>) =>
+    read(parts.db, { id, path }, em => query(restrict(em, id)));
   return op.prepare(
     {
       caller,
       organization,
       now: parts.services.clock.now(),
       signal: AbortSignal.timeout(prepareDeadlineMs),
-      read: query => read(parts.db, tenant, em => query(restrict(em, organization.id))),
+      read: query => readAs(organization.id, organization.path, query),
+      async inherited(query) {
+        const line = [organization.path, ...ancestorPaths(organization.path).reverse()];
+        const rows = await Promise.all(line.map(path => readAs(path.slice(path.lastIndexOf('/') + 1), path, query)));
+        return rows.flat();
+      },
       services: parts.services,
     },
     input,

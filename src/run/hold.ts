@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuthorizationRequest } from '../areas/approvals/entities.ts';
-import { askJob } from '../areas/approvals/jobs.ts';
 import { readOutput, refusalOf, sealAuthorization } from '../areas/approvals/outcome.ts';
 import { approvalRules, approversOf } from '../areas/approvals/rules.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
@@ -16,6 +15,7 @@ import { read, transaction } from '../db/transaction.ts';
 import type { Output, Parts, Request } from './execute.ts';
 import { freezeCaller } from './frozen.ts';
 import { type Claim, joinHeld } from './idempotency.ts';
+import { askJob } from './job-names.ts';
 import { entryOf } from './trail.ts';
 
 const mostPendingPerKey = 5;
@@ -67,7 +67,9 @@ export async function hold(parts: Parts, request: Request, claim?: Claim): Promi
       unread: true,
     });
     if (claim) await joinHeld(em, claim, row.id);
-    await parts.enqueue(em, askJob, { authorization_request_id: row.id, organization_id: row.organizationId });
+    for (const webhook of approvers.webhooks) {
+      await parts.enqueue(em, askJob, { authorization_request_id: row.id, webhook_id: webhook.id, attempt: 1 });
+    }
     await em.flush();
     await writeAudit(em, entryOf(request, 'held', { authorizationRequestId: row.id }));
     return row.id;

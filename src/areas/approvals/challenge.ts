@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { invalid } from '../../core/errors.ts';
+import type { PrepareContext } from '../../core/operation.ts';
+import { verifySignature } from '../../core/request-signature.ts';
+import { approvalKeys } from '../access/credentials.ts';
+import { ApprovalSettings } from './entities.ts';
+import { postSigned } from './webhook.ts';
+
+const answer = z.object({ challenge: z.string(), signature: z.string() });
+const deadlineMs = 10_000;
+
+/**
+ * Proves that whoever answers at the URL holds an approval certificate of the organisation: a fresh text goes out, its
+ * signature must come back. Throws 422 with what to change.
+ */
+export async function challenge(context: PrepareContext, url: string): Promise<void> {
+  const { services } = context;
+  await refuseForbiddenAddress(context, url);
+  const text = `bastion-approval-webhook:${randomBytes(24).toString('base64url')}`;
+  const payload = { type: 'approval_webhook.challenge', challenge: text };
+  const allowPrivate = await privateCidrs(context);
+  const reply = await postSigned(services, url, payload, { deadlineMs, allowPrivate });
+  if (reply.kind === 'unreachable') throw invalid('url', `did not answer the challenge: ${reply.reason}`, 'challenge');
+  const parsed = answer.safeParse(parseJson(reply.body));
+  if (!parsed.success || parsed.data.challenge !== text) {
+    throw invalid('url', 'must answer the challenge with { challenge, signature }', 'challenge');
+  }
+  const keys = await context.inherited(em => approvalKeys(em, services, context.now));
+  const signature = Buffer.from(parsed.data.signature, 'base64');
+  if (!keys.some(({ publicKey }) => verifySignature(publicKey, Buffer.from(text), signature))) {
+    throw invalid('url', 'must sign the challenge with a certificate that is registered for approval', 'challenge');
+  }
+}
+
+async function refuseForbiddenAddress(context: PrepareContext, url: string): Promise<void> {
+  const reason = checkUrl(url, await privateCidrs(context));
+  if (reason) throw invalid('url', reason, 'forbidden_address');
+}
+
+const privateCidrs = (context: PrepareContext): Promise<string[]> =>
+  context.read(async em => (await em.findOne(ApprovalSettings, {}))?.privateCidrs ?? []);
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
