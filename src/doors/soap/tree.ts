@@ -61,6 +61,9 @@ export const xmlLimits: XmlLimits = {
   attributeLength: 65_536,
 };
 
+/** RFC 3986: a scheme, then nothing but characters of a URI. */
+const absoluteUri = /^[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-Z[\]_a-z~]*$/;
+
 type Open = XmlElement & { children: (XmlElement | string)[] };
 
 const none: readonly XmlAttribute[] = [];
@@ -322,7 +325,7 @@ class Parser {
       (prefix === 'xml') !== (uri === ns.xml) ||
       (uri === '' && prefix !== '');
     if (reserved) this.#fail('a namespace declaration is not allowed');
-    if (uri !== '' && !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(uri)) this.#fail('a namespace name is not absolute');
+    if (uri !== '' && !absoluteUri.test(uri)) this.#fail('a namespace name is not an absolute URI');
   }
 
   #countDeclarations(scope: Binding | undefined): void {
