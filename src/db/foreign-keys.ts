@@ -63,17 +63,14 @@ export class SchemaGenerator extends SqlSchemaGenerator {
           referencedTableName: target.name,
         },
       });
-      this.#addIndex(table, columnNames, 'index');
-      this.#addIndex(target, ['organization_id', 'id'], 'unique');
+      this.#addIndex(table, columnNames);
     }
   }
 
-  #addIndex(table: DatabaseTable, columnNames: string[], type: 'index' | 'unique'): void {
-    const keyName = this.platform.getIndexName(table.name, columnNames, type);
-    const unique = type === 'unique';
-    const known = table.getIndexes();
-    if (known.some(index => index.keyName === keyName)) return;
-    table.setIndexes([...known, { keyName, columnNames, composite: true, constraint: unique, primary: false, unique }]);
+  #addIndex(table: DatabaseTable, columnNames: string[]): void {
+    const keyName = this.platform.getIndexName(table.name, columnNames, 'index');
+    const index = { keyName, columnNames, composite: true, constraint: false, primary: false, unique: false };
+    table.setIndexes([...table.getIndexes(), index]);
   }
 }
 

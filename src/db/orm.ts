@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { EntitySchema } from '@mikro-orm/core';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { Migrator } from '@mikro-orm/migrations';
@@ -11,8 +12,10 @@ import { CompiledQuery, type DatabaseConnection, type Kysely } from 'kysely';
 import { createConnection } from 'mysql2/promise';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { SqliteDialect } from './dialect.ts';
+import { ownEntities } from './entities.ts';
 import { checkEntities } from './entity-rules.ts';
 import { SchemaGenerator } from './foreign-keys.ts';
+import { createLeaseTable, withLease } from './leases.ts';
 import { BastionSqliteDriver } from './sqlite-driver.ts';
 import { bindTenant, type Tenant, tenantGuard } from './tenancy.ts';
 
@@ -72,6 +75,16 @@ export class Database {
     await this.kysely().executeQuery(CompiledQuery.raw('select 1'));
   }
 
+  /**
+   * Brings the tables up to date. Of several nodes starting at once one does it, the others wait: the migrator has no lock
+   * of its own, and DDL cannot be rolled back on MySQL. Answers the names of the migrations that ran.
+   */
+  async migrate(): Promise<string[]> {
+    const ran = await withLease(this, 'migrations', { ttlMs: 30_000, waitMs: 120_000 }, () => this.orm.migrator.up());
+    if (!ran) throw new Error('another node has been migrating the database for two minutes');
+    return ran.map(migration => migration.name);
+  }
+
   async close(): Promise<void> {
     await this.orm.close(true);
     this.#cleanUp();
@@ -81,7 +94,7 @@ export class Database {
 /** Connects. Fails at once when the server is not there or an entity breaks a rule of the house. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const clock = options.clock ?? systemClock;
-  const entities = [...options.entities];
+  const entities = [...ownEntities, ...options.entities];
   const { settings, kind, cleanUp } = options.url.startsWith('sqlite:')
     ? await sqliteSettings(options.url.slice('sqlite:'.length))
     : await mysqlSettings(new URL(options.url), options.poolSize ?? 10);
@@ -89,6 +102,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     ...settings,
     entities,
     subscribers: [tenantGuard],
+    migrations: migrationSettings(kind),
+    // Made by src/db/leases, before any migration runs.
+    schemaGenerator: { skipTables: ['leases'] },
     extensions: [SchemaGenerator, Migrator],
     ensureDatabase: false,
     forceUtcTimezone: true,
@@ -99,7 +115,15 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   checkEntities(orm.getMetadata());
   // MySQL's client is made on first use otherwise, and asking for it earlier throws.
   await orm.connect();
-  return new Database(orm, kind, clock, cleanUp);
+  const db = new Database(orm, kind, clock, cleanUp);
+  await createLeaseTable(db);
+  return db;
+}
+
+/** One folder per dialect; MariaDB's and MySQL's statements are the same. */
+function migrationSettings(kind: Database['kind']) {
+  const path = fileURLToPath(new URL(`migrations/${kind}`, import.meta.url));
+  return { path, pathTs: path, glob: 'Migration*.ts', snapshot: false, allOrNothing: kind === 'sqlite' };
 }
 
 interface Settings {

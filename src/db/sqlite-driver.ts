@@ -28,9 +28,8 @@ interface ForeignKeyRow {
 
 async function foreignKeys(platform: SqlitePlatform, connection: AbstractSqlConnection, table: string) {
   const rows = await connection.execute<ForeignKeyRow[]>(`pragma foreign_key_list(${platform.quoteIdentifier(table)})`);
-  const keys = Map.groupBy(rows, row => row.id)
-    .values()
-    .map(columns => foreignKey(platform, table, columns));
+  const grouped = [...Map.groupBy(rows, row => row.id).values()];
+  const keys = grouped.map(columns => foreignKey(platform, table, columns));
   return Object.fromEntries(keys.map(key => [key.constraintName, key]));
 }
 

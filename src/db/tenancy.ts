@@ -64,6 +64,8 @@ export function tenantEntity<
       organizationId: organizationId(),
       ...(orderingRelations(references as References) as unknown as Record<never, never>),
     },
+    // Serves the filter, lists in order of id, and the foreign keys of others.
+    uniques: [...(definition.uniques ?? []), { properties: ['organizationId', 'id'] as never }],
     filters: {
       [tenantFilter]: {
         name: tenantFilter,
@@ -119,7 +121,6 @@ const organizationId = () =>
   p
     .string()
     .length(40)
-    .index()
     .onCreate((_row, em) => boundOrganization(em));
 
 function boundOrganization(em: EntityManager): string {

@@ -1,0 +1,44 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type AnyEntity, openDatabase } from './orm.ts';
+
+/**
+ * Writes the migration that brings the tables from the last migration to today's entities, for the dialect of `url`. With
+ * `initial` all migrations of the dialect are replaced by one: only before the first release.
+ *
+ *   node src/db/create-migration.ts [--initial] --entities <module that exports `entities`> [--url mysql://…/an-empty-database]
+ */
+export async function createMigration(
+  entities: readonly AnyEntity[],
+  url: string,
+  { initial = false }: { initial?: boolean } = {},
+): Promise<string | undefined> {
+  const folder = fileURLToPath(
+    new URL(`migrations/${url.startsWith('sqlite:') ? 'sqlite' : 'mysql'}`, import.meta.url),
+  );
+  mkdirSync(folder, { recursive: true });
+  if (initial) for (const file of readdirSync(folder)) rmSync(`${folder}/${file}`);
+  const db = await openDatabase({ url, entities });
+  try {
+    if (!initial) await db.migrate();
+    const { fileName } = await db.orm.migrator.create(folder, false, initial);
+    return fileName || undefined;
+  } finally {
+    await db.close();
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      entities: { type: 'string' },
+      url: { type: 'string', default: 'sqlite::memory:' },
+      initial: { type: 'boolean', default: false },
+    },
+  });
+  if (!values.entities) throw new Error('--entities is required');
+  const module = (await import(pathToFileURL(values.entities).href)) as { entities: readonly AnyEntity[] };
+  const name = await createMigration(module.entities, values.url, { initial: values.initial });
+  console.log(name ? `wrote ${name}` : 'the migrations are up to date');
+}
