@@ -15,12 +15,14 @@ export interface SunkMail {
   readonly tls: boolean;
 }
 
+type Said = 'lose' | string | undefined;
+
 /** How the sink should misbehave, so that tests meet every answer a relay can give. */
 export interface SinkRules {
   /** Reply to RCPT TO, such as `550 5.1.1 no such user`; undefined accepts. */
   recipient?(address: string): string | undefined;
   /** Reply to the message; `lose` takes the mail and closes without a word, as a relay that dies after the final dot. */
-  message?(mail: SunkMail, index: number): 'lose' | string | undefined;
+  message?(mail: SunkMail): Said | Promise<Said>;
 }
 
 export interface SinkOptions extends SinkRules {
@@ -32,6 +34,10 @@ export interface SinkOptions extends SinkRules {
   readonly port?: number;
   readonly host?: string;
   readonly maxBytes?: number;
+  /** TLS from the first byte instead of STARTTLS. */
+  readonly implicitTls?: boolean;
+  /** Offers no TLS, to see that nobody sends to it. */
+  readonly plain?: boolean;
 }
 
 export class RelaySink {
@@ -48,7 +54,8 @@ export class RelaySink {
       cert: options.certificate,
       size: options.maxBytes ?? 64 * 1024 * 1024,
       authOptional: true,
-      disabledCommands: ['AUTH'],
+      secure: options.implicitTls === true,
+      disabledCommands: options.plain ? ['AUTH', 'STARTTLS'] : ['AUTH'],
       disableReverseLookup: true,
       closeTimeout: 1000,
       onMailFrom: (_address, session, done) => done(session.secure ? undefined : reply('530 5.7.0 STARTTLS first')),
@@ -90,7 +97,7 @@ export class RelaySink {
       raw,
       tls: session.secure,
     };
-    const verdict = this.#options.message?.(mail, this.mails.length);
+    const verdict = await this.#options.message?.(mail);
     if (verdict !== undefined && verdict !== 'lose') return reply(verdict);
     this.mails.push(mail);
     if (this.#options.outbox !== undefined) await writeFile(join(this.#options.outbox, fileName(raw)), raw);

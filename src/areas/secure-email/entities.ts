@@ -1,6 +1,8 @@
 import type { InferEntity } from '@mikro-orm/core';
+import { Blob } from '../../db/blobs.ts';
 import { createdAt, flag, id, idOf, instant, integer, json, line, oneOf, sealed } from '../../db/columns.ts';
 import { tenantEntity } from '../../db/tenancy.ts';
+import { DlpPolicy } from '../dlp/entities.ts';
 
 export const messageStatuses = ['queued', 'sending', 'sent', 'failed', 'uncertain', 'quarantined'] as const;
 export type MessageStatus = (typeof messageStatuses)[number];
@@ -47,6 +49,7 @@ export const SecureMessage = tenantEntity({
     updatedAt: instant(),
     expiresAt: instant(),
   },
+  references: { policyId: () => DlpPolicy, bodyBlob: () => Blob },
   indexes: [{ properties: ['organizationId', 'status'] }],
 });
 export type SecureMessage = InferEntity<typeof SecureMessage>;
@@ -83,6 +86,7 @@ export const SecureMessageEvent = tenantEntity({
     reply: line(500).nullable(),
     occurredAt: instant(),
   },
+  references: { messageId: () => SecureMessage },
   indexes: [{ properties: ['organizationId', 'messageId'] }],
 });
 export type SecureMessageEvent = InferEntity<typeof SecureMessageEvent>;

@@ -144,8 +144,8 @@ export const getSecureEmail = operation({
       expires_at: timestamp(message.expiresAt),
       events: trail.reverse().map(({ type, recipient, reply, occurredAt }) => ({
         type,
-        recipient,
-        reply,
+        recipient: recipient ?? null,
+        reply: reply ?? null,
         at: timestamp(occurredAt),
       })),
     };

@@ -40,7 +40,7 @@ export async function store(
   const status = mail.dlpAction === 'quarantine' ? 'quarantined' : 'queued';
   const attachments: StoredAttachment[] = [];
   for (const { filename, contentType, content } of mail.attachments) {
-    const blob = await writeBlob(em, keyring, content);
+    const blob = await writeBlob(em, keyring, organization, content);
     attachments.push({ filename, contentType, size: content.length, blob });
   }
   const message = em.create(SecureMessage, {
@@ -48,7 +48,7 @@ export async function store(
     from: mail.from,
     recipients: mail.to.map(address => ({ address, status, reply: null })),
     subject: keyring.sealText(place('subject'), mail.subject),
-    bodyBlob: await writeBlob(em, keyring, Buffer.from(mail.body_html, 'utf8')),
+    bodyBlob: await writeBlob(em, keyring, organization, Buffer.from(mail.body_html, 'utf8')),
     attachments: keyring.sealText(place('attachments'), JSON.stringify(attachments)),
     messageId: `<${id}@${mail.domain}>`,
     status,
@@ -72,13 +72,13 @@ export async function load({ em, keyring, organization }: Storage, message: Secu
   const stored = JSON.parse(keyring.openText(place('attachments'), message.attachments)) as StoredAttachment[];
   const attachments: Attachment[] = [];
   for (const { filename, contentType, blob } of stored) {
-    attachments.push({ filename, contentType, content: await readBlob(em, keyring, blob) });
+    attachments.push({ filename, contentType, content: await readBlob(em, keyring, organization, blob) });
   }
   return {
     from: message.from,
     to: message.recipients.map(({ address }) => address),
     subject: openSubject({ keyring, organization }, message),
-    html: (await readBlob(em, keyring, message.bodyBlob)).toString('utf8'),
+    html: (await readBlob(em, keyring, organization, message.bodyBlob)).toString('utf8'),
     messageId: message.messageId,
     date: message.createdAt,
     attachments,
