@@ -27,7 +27,14 @@ export async function actIn<T>(
 ): Promise<T> {
   const result = await fn(contextOf(parts, organization, em));
   await em.flush();
-  await writeAudit(em, { actor: `${actor.kind}:${actor.name}`, operation: actor.name, outcome: 'done' });
+  await writeAudit(em, {
+    organizationId: organization.id,
+    occurredAt: parts.services.clock.now(),
+    operation: actor.name,
+    door: actor.kind,
+    outcome: 'done',
+    actor: { kind: actor.kind, id: actor.name },
+  });
   return result;
 }
 

@@ -6,7 +6,7 @@ import { privateCidrsOf } from '../areas/approvals/rules.ts';
 import { postSigned } from '../areas/approvals/webhook.ts';
 import { approvalKeys } from '../areas/access/credentials.ts';
 import { Organization } from '../areas/organizations/entities.ts';
-import { verifySignature } from '../core/request-signature.ts';
+import { verifyDetached } from '../core/detached-signature.ts';
 import { timestamp } from '../core/schema.ts';
 import { writeAudit } from '../db/audit.ts';
 import type { EntityManager } from '../db/orm.ts';
@@ -91,12 +91,18 @@ async function record(parts: Parts, { row, webhook }: Question, answered: Decisi
     const moved = decision.kind === 'denied' ? await deny(em, row, decision.reason, now) : await approve(parts, em, row, now);
     await writeAudit(em, {
       organizationId: row.organizationId,
-      actor: `webhook:${webhook.id}`,
+      occurredAt: now,
       operation: row.operation,
+      door: 'worker',
       outcome: decision.kind,
-      target: row.id,
-      customerApprovalId: decision.customerApprovalId,
-      detail: { authorization_request_id: row.id, released: moved && decision.kind === 'approved' },
+      actor: { kind: 'job', id: askJob, certificateThumbprint: proof?.thumbprint },
+      authorizationRequestId: row.id,
+      customerApprovalIds: decision.customerApprovalId === undefined ? [] : [decision.customerApprovalId],
+      detail: {
+        approval_webhook_id: webhook.id,
+        moved,
+        ...(decision.kind === 'denied' && { reason: decision.reason }),
+      },
     });
   });
 }
@@ -118,7 +124,7 @@ async function proofOf(
   const { path } = await em.findOneOrFail(Organization, { id: webhook.organizationId });
   const keys = await approvalKeys(em, parts.services, now, path.split('/'));
   const text = approvalText(row.digest, decision.customerApprovalId);
-  const maker = keys.find(({ publicKey }) => verifySignature(publicKey, text, decision.signature));
+  const maker = keys.find(({ publicKey }) => verifyDetached(publicKey, text, decision.signature));
   if (!maker) return undefined;
   const spki = maker.publicKey.export({ type: 'spki', format: 'der' });
   return { thumbprint: maker.thumbprint, approverKey: createHash('sha256').update(spki).digest('hex') };

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { invalid } from '../../core/errors.ts';
 import type { PrepareContext } from '../../core/operation.ts';
-import { verifySignature } from '../../core/request-signature.ts';
+import { verifyDetached } from '../../core/detached-signature.ts';
+import { checkUrl } from '../../core/outbound.ts';
 import { approvalKeys } from '../access/credentials.ts';
 import { ApprovalSettings } from './entities.ts';
 import { postSigned } from './webhook.ts';
@@ -17,7 +18,7 @@ const deadlineMs = 10_000;
 export async function challenge(context: PrepareContext, url: string): Promise<void> {
   const { services } = context;
   await refuseForbiddenAddress(context, url);
-  const text = `bastion-approval-webhook:${randomBytes(24).toString('base64url')}`;
+  const text = `BASTION-APPROVAL-WEBHOOK\n${context.organization.id}\n${randomBytes(24).toString('base64url')}`;
   const payload = { type: 'approval_webhook.challenge', challenge: text };
   const allowPrivate = await privateCidrs(context);
   const reply = await postSigned(services, url, payload, { deadlineMs, allowPrivate });
@@ -27,8 +28,7 @@ export async function challenge(context: PrepareContext, url: string): Promise<v
     throw invalid('url', 'must answer the challenge with { challenge, signature }', 'challenge');
   }
   const keys = await context.inherited(em => approvalKeys(em, services, context.now));
-  const signature = Buffer.from(parsed.data.signature, 'base64');
-  if (!keys.some(({ publicKey }) => verifySignature(publicKey, Buffer.from(text), signature))) {
+  if (!keys.some(({ publicKey }) => verifyDetached(publicKey, text, parsed.data.signature))) {
     throw invalid('url', 'must sign the challenge with a certificate that is registered for approval', 'challenge');
   }
 }

@@ -11,7 +11,7 @@ const answer = z.object({
 });
 
 export type Decision =
-  | { kind: 'approved'; customerApprovalId: string; signature: Buffer }
+  | { kind: 'approved'; customerApprovalId: string; signature: string }
   | { kind: 'denied'; reason: string; customerApprovalId?: string };
 
 const approvalId = line(128).regex(/^[\x20-\x7e]+$/);
@@ -36,13 +36,11 @@ export function readDecision(body: Buffer, request: { id: string; digest: string
   // Trimming would change the signed text, so an id with outer white space is no id.
   if (!id.success || id.data !== customer_approval_id) return denied('the approval carries no customer_approval_id');
   if (signature === undefined) return denied('the approval is not signed');
-  return { kind: 'approved', customerApprovalId: id.data, signature: Buffer.from(signature, 'base64') };
+  return { kind: 'approved', customerApprovalId: id.data, signature };
 }
 
-/** Exactly the octets that an approval certificate signs. */
-export function approvalText(digest: string, customerApprovalId: string): Buffer {
-  return Buffer.from(digest + customerApprovalId, 'utf8');
-}
+/** Exactly the text that an approval certificate signs. */
+export const approvalText = (digest: string, customerApprovalId: string): string => digest + customerApprovalId;
 
 function parseJson(body: Buffer): unknown {
   try {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Services } from '../../core/services.ts';
 import { signRequest } from '../../core/request-signature.ts';
 
@@ -24,8 +23,7 @@ export async function postSigned(
     host,
     body,
     contentType: 'application/json',
-    timestamp: Math.floor(services.clock.now().getTime() / 1000),
-    nonce: randomBytes(16).toString('base64url'),
+    now: services.clock.now(),
     privateKey: services.identity.privateKey,
     thumbprint: services.identity.thumbprint,
     version: 2,
@@ -34,7 +32,7 @@ export async function postSigned(
     const answer = await services.outbound.request({
       url,
       method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json', accept: 'application/json' },
+      headers: { ...headers, Accept: 'application/json' },
       body,
       deadlineMs: options.deadlineMs,
       maxBytes: largestAnswer,
