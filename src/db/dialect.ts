@@ -36,7 +36,7 @@ export class SqliteDialect implements Dialect {
   }
 
   createAdapter(): DialectAdapter {
-    return new SqliteAdapter();
+    return new ReadWriteAdapter();
   }
 
   createQueryCompiler(): QueryCompiler {
@@ -46,6 +46,13 @@ export class SqliteDialect implements Dialect {
   // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature
   createIntrospector(db: Kysely<any>): DatabaseIntrospector {
     return new SqliteIntrospector(db);
+  }
+}
+
+/** Kysely hands out one connection at a time to dialects that do not say this. */
+class ReadWriteAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
   }
 }
 
