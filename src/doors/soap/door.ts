@@ -1,0 +1,105 @@
+import { pipeline } from 'node:stream/promises';
+import { type Request, type Response, Router } from 'express';
+import { asRefusal, Refusal } from '../../core/errors.ts';
+import { newId } from '../../core/ids.ts';
+import type { Area } from '../../core/operation.ts';
+import type { Services } from '../../core/services.ts';
+import { SpoolRoom } from './attachments.ts';
+import { type Answered, type ExchangeParts, exchange, type Visit } from './exchange.ts';
+import { buildModel, type SoapModel } from './model.ts';
+import { answerSigner, strangerFault } from './reply.ts';
+import { wsdlFiles } from './wsdl.ts';
+
+export interface SoapParts<Identity> extends Pick<ExchangeParts<Identity>, 'gate' | 'run'> {
+  readonly areas: readonly Area[];
+  readonly services: Services;
+}
+
+/** Octets of attachments in hand at once, for all senders together. */
+const spoolOctets = 2 ** 30;
+
+/**
+ * The extranet: `POST /soap/<version>/<area>` takes SOAP 1.2 messages, `GET` of the same address with `?wsdl`, and of
+ * `common.xsd` beside it, gives the description. Addresses in it come from the settings, never from a request.
+ */
+export function soapDoor<I>({ gate, run, areas, services }: SoapParts<I>): Router {
+  const model = buildModel(areas);
+  const parts = { gate, run, services, room: new SpoolRoom(spoolOctets), signer: answerSigner(services.identity) };
+  const router = Router({ caseSensitive: true, strict: true });
+  for (const area of model.areas) {
+    router.post(area.path, async (req, res) => {
+      await send(req, res, await exchange(parts, area, visitOf(req, res, services)));
+    });
+  }
+  const description = describer(model, services);
+  router.use(async (req, res) => {
+    const visit = visitOf(req, res, services);
+    await send(req, res, await described(parts, visit, description));
+  });
+  return router;
+}
+
+/** What is not a message: the description, for an allowed address with a registered certificate, or a refusal. */
+async function described<I>(
+  { gate }: Pick<SoapParts<I>, 'gate'>,
+  visit: Visit,
+  description: (target: string) => string | undefined,
+): Promise<Answered> {
+  const { method, url = '' } = visit.request;
+  try {
+    gate.admit(visit);
+    await gate.admitCertificate(visit);
+    const body = description(url);
+    if (body === undefined) throw new Refusal('not_found');
+    if (method !== 'GET' && method !== 'HEAD') throw new Refusal('method_not_allowed');
+    return { status: 200, contentType: 'text/xml; charset=utf-8', body, headers: {} };
+  } catch (error) {
+    const refusal = asRefusal(error);
+    const headers: Record<string, string> = refusal.code === 'method_not_allowed' ? { Allow: 'GET, POST' } : {};
+    return { ...strangerFault(refusal, visit.requestId), status: refusal.status, headers };
+  }
+}
+
+/** The files by request target; written again when the configured address changes. */
+function describer(model: SoapModel, { settings }: Services): (target: string) => string | undefined {
+  let files = new Map<string, string>();
+  let writtenFor: string | undefined;
+  const names = new Map<string, string>();
+  for (const area of model.areas) {
+    names.set(`${area.path}?wsdl`, `${area.name}.wsdl`);
+    names.set(`/soap/${area.version}/common.xsd`, 'common.xsd');
+  }
+  return target => {
+    if (writtenFor !== settings.soapUrl) {
+      writtenFor = settings.soapUrl;
+      files = wsdlFiles(model, settings.soapUrl);
+    }
+    return files.get(names.get(target.replace(/\?wsdl$/i, '?wsdl')) ?? '');
+  };
+}
+
+function visitOf(request: Request, response: Response, { clock }: Services): Visit {
+  const requestId = newId('req');
+  response.setHeader('Bastion-Request-Id', requestId);
+  const proceed = (): void => {
+    if (request.headers.expect !== undefined) response.writeContinue();
+  };
+  return { request, requestId, receivedAt: clock.now(), proceed };
+}
+
+async function send(
+  request: Request,
+  response: Response,
+  { status, contentType, body, headers }: Answered,
+): Promise<void> {
+  response.status(status).set({
+    ...headers,
+    'Content-Type': contentType,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  });
+  // What is left of a refused message is not worth reading.
+  if (!request.complete) response.set('Connection', 'close');
+  if (typeof body === 'string') response.end(body);
+  else await pipeline(body, response).catch(() => response.destroy());
+}

@@ -1,0 +1,204 @@
+import type { IncomingMessage as HttpRequest } from 'node:http';
+import type { Caller } from '../../core/caller.ts';
+import { asRefusal, Refusal } from '../../core/errors.ts';
+import type { Operation } from '../../core/operation.ts';
+import type { Services } from '../../core/services.ts';
+import { bearerToken, singleHeaders } from '../../gate/signature.ts';
+import { checkAddressing } from './addressing.ts';
+import type { SpoolRoom } from './attachments.ts';
+import { decodeRequest } from './decode.ts';
+import { withElementNames } from './faults.ts';
+import { commonNamespace, type SoapArea, type SoapOperation } from './model.ts';
+import { type IncomingMessage, readMessage } from './multipart.ts';
+import { ReceivedParts } from './received-parts.ts';
+import { type Asked, answer, type Reply, signedFault, strangerFault } from './reply.ts';
+import type { EnvelopeSigner } from './sign.ts';
+import type { TokenReference } from './token.ts';
+import { type SignedBody, type Signer, type SoapContext, verifyEnvelope } from './verify.ts';
+
+/** One HTTP request on its way in. */
+export interface Visit {
+  readonly request: HttpRequest;
+  readonly requestId: string;
+  /** When the headers arrived. */
+  readonly receivedAt: Date;
+  /** Tells a sender who asked (`Expect: 100-continue`) that the headers have passed and the body may come. */
+  proceed(): void;
+}
+
+/** The gate's steps in the order in which this door takes them; `Identity` is the gate's own record. */
+export interface SoapGate<Identity> {
+  /** Step 1: the source address and its bucket, before anything is read. */
+  admit(visit: Visit): void;
+  /** The TLS certificate and the address alone, for whoever shows no key (yet). */
+  admitCertificate(visit: Visit): Promise<void>;
+  /** Steps 2 and 3: certificate, address, key and acting organisation belong together. */
+  identify(visit: Visit, claimed: { apiKey: string; orgId: string | undefined }): Promise<Identity>;
+  /** Whether the identity acts on another organisation than the one that its key is of. */
+  actsForAnother(identity: Identity): boolean;
+  /** The signer, if it is a certificate that the organisation (any, when not known yet) signs requests with. */
+  resolveSigner(identity: Identity | undefined, reference: TokenReference): Promise<Signer | undefined>;
+  /** Step 5: throws `replayed` the second time. */
+  spend(identity: Identity, body: SignedBody): Promise<void>;
+  /** Step 6. */
+  caller(identity: Identity, visit: Visit, body: SignedBody): Promise<Admitted>;
+}
+
+export interface Admitted {
+  readonly caller: Caller;
+  /** X-RateLimit-Limit and its like. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+type Outcome = { kind: 'done'; output: unknown } | { kind: 'held'; authorizationRequestId: string };
+
+export interface ExchangeParts<Identity> {
+  readonly gate: SoapGate<Identity>;
+  readonly run: (operation: Operation, caller: Caller, input: unknown) => Promise<Outcome>;
+  readonly services: Pick<Services, 'clock' | 'settings' | 'log'>;
+  readonly room: SpoolRoom;
+  readonly signer: EnvelopeSigner;
+}
+
+export interface Answered extends Reply {
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** One SOAP message and its answer. Every refusal becomes a fault, signed as soon as the sender is proven. */
+export async function exchange<I>(parts: ExchangeParts<I>, area: SoapArea, visit: Visit): Promise<Answered> {
+  const journey = new Journey(parts, area, visit);
+  try {
+    return { ...(await journey.travel()), headers: journey.headers };
+  } catch (error) {
+    const refusal = asRefusal(error);
+    if (refusal.code === 'internal')
+      parts.services.log.error({ err: error, requestId: visit.requestId }, 'SOAP failed');
+    const retry: Record<string, string> = {};
+    if (refusal.retryAfter !== undefined) retry['Retry-After'] = String(refusal.retryAfter);
+    return { ...journey.fault(refusal), headers: { ...journey.headers, ...retry } };
+  }
+}
+
+class Journey<I> {
+  readonly #parts: ExchangeParts<I>;
+  readonly #area: SoapArea;
+  readonly #visit: Visit;
+  /** Set when the sender is proven. */
+  #asked: Asked | undefined;
+  headers: Readonly<Record<string, string>> = {};
+
+  constructor(parts: ExchangeParts<I>, area: SoapArea, visit: Visit) {
+    this.#parts = parts;
+    this.#area = area;
+    this.#visit = visit;
+  }
+
+  async travel(): Promise<Reply> {
+    const { gate, room, signer, services } = this.#parts;
+    const claimed = await this.#admit();
+    const early = claimed.apiKey === undefined ? undefined : await this.#identify(claimed);
+    this.#visit.proceed();
+    const message = await readMessage(this.#visit.request, this.#visit.request.headers['content-type']);
+    const body = await this.#verify(early, message);
+    const identity = await this.#proven(early, claimed, body);
+    this.#asked = { body, related: message.root.contentId !== undefined, now: services.clock.now() };
+    const operation = this.#operation(body);
+    await using spool = room.open();
+    const parts = await ReceivedParts.receive(message, body, spool);
+    const input = decodeRequest(operation, body.operation, parts);
+    parts.bind();
+    await gate.spend(identity, body);
+    const { caller, headers } = await gate.caller(identity, this.#visit, body);
+    this.headers = headers;
+    return answer(signer, operation, await this.#run(operation, caller, input), this.#asked);
+  }
+
+  fault(refusal: Refusal): Reply {
+    const { requestId } = this.#visit;
+    if (this.#asked === undefined) return strangerFault(refusal, requestId);
+    return signedFault(this.#parts.signer, refusal, requestId, this.#asked);
+  }
+
+  /** What can be judged by the headers, before the body is read. */
+  async #admit(): Promise<Claimed> {
+    const { gate } = this.#parts;
+    gate.admit(this.#visit);
+    const headers = singleHeaders(this.#visit.request.rawHeaders);
+    if (headers.has('content-encoding')) throw new Refusal('unsupported_media_type', 'Send the message uncompressed.');
+    const authorization = headers.get('authorization');
+    if (authorization === undefined) await gate.admitCertificate(this.#visit);
+    return {
+      apiKey: authorization === undefined ? undefined : bearerToken(authorization),
+      orgId: headers.get('bastion-org-id'),
+    };
+  }
+
+  #identify({ apiKey, orgId }: Claimed): Promise<I> {
+    if (apiKey === undefined) throw new Refusal('key_invalid');
+    return this.#parts.gate.identify(this.#visit, { apiKey, orgId });
+  }
+
+  #verify(early: I | undefined, message: IncomingMessage): Promise<SignedBody> {
+    return verifyEnvelope(message.root, {
+      receivedAt: this.#visit.receivedAt,
+      contextNamespace: commonNamespace,
+      resolve: reference => this.#parts.gate.resolveSigner(early, reference),
+      early: (contentId, limit) => message.early(contentId, limit),
+    });
+  }
+
+  /** The identity that the headers and the signed Context agree on, whose signer's certificate is its own. */
+  async #proven(early: I | undefined, claimed: Claimed, body: SignedBody): Promise<I> {
+    const { gate } = this.#parts;
+    const context = body.context ?? { apiKey: undefined, orgId: undefined };
+    const agreed = { apiKey: agree(claimed, context, 'apiKey'), orgId: agree(claimed, context, 'orgId') };
+    const same = agreed.apiKey === claimed.apiKey && agreed.orgId === claimed.orgId;
+    if (early !== undefined && same) return this.#allowed(early, context);
+    const identity = await this.#identify(agreed);
+    const { certificate } = body.signer;
+    const own = await gate.resolveSigner(identity, { kind: 'certificate', certificate, path: [] });
+    if (own === undefined) throw new Refusal('certificate_invalid');
+    return this.#allowed(identity, context);
+  }
+
+  /** HTTP headers are not signed here, so they alone cannot direct a message at another organisation. */
+  #allowed(identity: I, { orgId }: SoapContext): I {
+    if (orgId === undefined && this.#parts.gate.actsForAnother(identity)) {
+      throw new Refusal('signature_invalid', undefined, { cause: new Error('orgId is not in a signed Context') });
+    }
+    return identity;
+  }
+
+  /** From the signed Body, never from SOAPAction or the address. */
+  #operation({ operation: element, addressing }: SignedBody): SoapOperation {
+    const operation = element.namespace === this.#area.namespace && this.#area.operations.get(element.local);
+    if (!operation)
+      throw new Refusal('malformed', `This service has no operation {${element.namespace}}${element.local}.`);
+    const to = this.#parts.services.settings.soapUrl + this.#area.path;
+    checkAddressing(addressing, { to, action: operation.action });
+    return operation;
+  }
+
+  async #run({ operation, request }: SoapOperation, caller: Caller, input: unknown): Promise<unknown> {
+    const outcome = await this.#parts.run(operation, caller, input).catch((error: unknown) => {
+      throw error instanceof Refusal ? withElementNames(error, request) : error;
+    });
+    if (outcome.kind === 'done') return outcome.output;
+    const { authorizationRequestId } = outcome;
+    throw new Refusal('approval_pending', undefined, { authorizationRequestId });
+  }
+}
+
+interface Claimed {
+  readonly apiKey: string | undefined;
+  readonly orgId: string | undefined;
+}
+
+/** Said twice, it must be said alike. */
+function agree(headers: Claimed, context: SoapContext, what: keyof Claimed): string | undefined {
+  const [outer, inner] = [headers[what], context[what]];
+  if (outer !== undefined && inner !== undefined && outer !== inner) {
+    throw new Refusal('key_invalid', undefined, { cause: new Error(`${what} differs between HTTP and Context`) });
+  }
+  return inner ?? outer;
+}

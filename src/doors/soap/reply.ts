@@ -1,0 +1,65 @@
+import { randomUUID, X509Certificate } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { Refusal } from '../../core/errors.ts';
+import type { Identity } from '../../core/services.ts';
+import { encodeAnswer } from './encode.ts';
+import { faultBody, faultStatus, unsignedFault } from './faults.ts';
+import type { SoapOperation } from './model.ts';
+import { type OutgoingPart, writeRelated } from './multipart.ts';
+import { ns } from './namespaces.ts';
+import { createEnvelopeSigner, type EnvelopeSigner } from './sign.ts';
+import type { SignedBody } from './verify.ts';
+
+/** What goes back over HTTP. */
+export interface Reply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string | Readable;
+}
+
+const contentType = 'application/soap+xml; charset=utf-8';
+
+/** Bastion's own signature, with the one key it has. */
+export function answerSigner({ privateKey, certificatePem }: Identity): EnvelopeSigner {
+  const algorithm = privateKey.asymmetricKeyType === 'ec' ? 'ecdsaSha256' : 'rsaSha256';
+  return createEnvelopeSigner(privateKey, new X509Certificate(certificatePem), algorithm);
+}
+
+/** What an answer repeats of the message that it answers. */
+export interface Asked {
+  readonly body: SignedBody;
+  /** Came as multipart/related: the sender reads it too, so binary values of the answer are attached. */
+  readonly related: boolean;
+  readonly now: Date;
+}
+
+export function answer(signer: EnvelopeSigner, operation: SoapOperation, output: unknown, asked: Asked): Reply {
+  const parts: OutgoingPart[] = [];
+  const attach = (content: Buffer): string => {
+    const contentId = `${randomUUID()}@bastion`;
+    parts.push({ contentId, contentType: 'application/octet-stream', content });
+    return contentId;
+  };
+  const body = encodeAnswer(operation, output, asked.related ? attach : undefined);
+  const envelope = signer.sign({ body, ...related(asked, `${operation.action}Response`), now: asked.now });
+  return parts.length === 0
+    ? { status: 200, contentType, body: envelope }
+    : { status: 200, ...writeRelated(envelope, parts) };
+}
+
+/** A fault for a caller who is proven to have sent the message. */
+export function signedFault(signer: EnvelopeSigner, refusal: Refusal, requestId: string, asked: Asked): Reply {
+  const fault = faultBody(refusal, requestId);
+  const body = signer.sign({ ...fault, ...related(asked, `${ns.wsa}/soap/fault`), now: asked.now });
+  return { status: faultStatus(refusal), contentType, body };
+}
+
+export function strangerFault(refusal: Refusal, requestId: string): Reply {
+  return { status: faultStatus(refusal), contentType, body: unsignedFault(refusal, requestId) };
+}
+
+/** WS-Addressing is spoken to those who speak it. */
+function related({ body }: Asked, action: string) {
+  const { messageId } = body.addressing;
+  return messageId === undefined ? {} : { addressing: { action, relatesTo: messageId } };
+}
