@@ -1,0 +1,179 @@
+import { X509Certificate } from 'node:crypto';
+import { usages } from './certificate-profile.ts';
+import { allows, type Link, linkOf, pathFailure, paths, type TrustFailure, thumbprintOf } from './chain.ts';
+import type { RevocationList } from './crl.ts';
+import { signingKind } from './detached-signature.ts';
+
+export { thumbprintOf };
+
+/** A SHA-256 thumbprint, in any case, with or without colons, as 64 lowercase hex digits; undefined if it is none. */
+export function normalizeThumbprint(value: string): string | undefined {
+  if (!/^(?:[0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31})$/i.test(value)) return undefined;
+  return value.replaceAll(':', '').toLowerCase();
+}
+
+/** One certificate, DER or PEM, and nothing beside it; undefined when it is anything else. */
+export function parseCertificate(content: string | Buffer): X509Certificate | undefined {
+  const all = parseCertificates(content);
+  return all?.length === 1 ? all[0] : undefined;
+}
+
+const pemBlock = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/** The certificates of a PEM text, in its order, or one DER; undefined when one cannot be read or there is none. */
+export function parseCertificates(content: string | Buffer): X509Certificate[] | undefined {
+  const text = content.toString('latin1');
+  const sources = text.includes('-----BEGIN') ? (text.match(pemBlock) ?? []) : [content];
+  try {
+    const certificates = sources.map(each => new X509Certificate(each));
+    // OpenSSL overlooks what follows the certificate; we would store octets that nobody has checked.
+    const whole = sources.every((each, i) => typeof each === 'string' || certificates[i]!.raw.equals(each));
+    return whole && certificates.length > 0 ? certificates : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const byPem = new Map<string, X509Certificate>();
+const mostKept = 5000;
+
+/** A certificate from our own records, parsed once: the same text answers the same object. Throws on a broken record. */
+export function storedCertificate(pem: string): X509Certificate {
+  const earlier = byPem.get(pem);
+  if (earlier !== undefined) return earlier;
+  const certificate = new X509Certificate(pem);
+  if (byPem.size >= mostKept) byPem.clear();
+  byPem.set(pem, certificate);
+  return certificate;
+}
+
+/** RSA of 2048 bits or more, P-256 or P-384: what a partner may sign with. */
+export function isStrongKey(certificate: X509Certificate): boolean {
+  return signingKind(certificate.publicKey) !== undefined;
+}
+
+/** What an operator trusts; src/core/trust-files.ts reads it from files. */
+export interface TrustMaterial {
+  /** Approved authorities, roots or intermediates: each one ends a path. */
+  readonly authorities: readonly X509Certificate[];
+  readonly revocationLists: readonly RevocationList[];
+  /** Thumbprints of the authorities beneath which a certificate for servers is accepted from a client. */
+  readonly withoutClientAuth: ReadonlySet<string>;
+}
+
+export type Verdict =
+  /** `chain` goes from the leaf to the approved authority. */
+  | { readonly ok: true; readonly chain: readonly X509Certificate[] }
+  | { readonly ok: false; readonly reason: TrustFailure };
+
+interface Kept {
+  readonly verdict: Verdict;
+  readonly from: number;
+  readonly until: number;
+}
+
+const keptMs = 60_000;
+const mostIntermediates = 8;
+
+/** Decides whether a client certificate comes from an approved authority and is in force. */
+export class TrustStore {
+  #read: () => TrustMaterial;
+  #material!: TrustMaterial;
+  #anchors!: ReadonlyMap<string, readonly Link[]>;
+  /**
+   * Trusted certificates by thumbprint. Refusals are not kept: anyone can present another's certificate without its
+   * intermediates, and must not shut the owner out.
+   */
+  #kept = new Map<string, Kept>();
+
+  /** `read` is called now and by every reload; it throws on material that cannot be used. */
+  constructor(read: () => TrustMaterial) {
+    this.#read = read;
+    this.reload();
+  }
+
+  /** Takes changed files into use, all or none: when they cannot be read it throws and the store stays as it was. */
+  reload(): void {
+    const material = this.#read();
+    const links = material.authorities.map(linkOf);
+    this.#anchors = Map.groupBy(links, link => link.profile.subject);
+    this.#material = material;
+    this.#kept.clear();
+  }
+
+  /** `intermediates` are the sender's own: they help to find a path and are trusted for nothing. */
+  check(leaf: X509Certificate, intermediates: readonly X509Certificate[], now: Date): Verdict {
+    const thumbprint = thumbprintOf(leaf);
+    const kept = this.#kept.get(thumbprint);
+    if (kept !== undefined && now.getTime() >= kept.from && now.getTime() < kept.until) return kept.verdict;
+    return this.#judge(leaf, intermediates, now);
+  }
+
+  #judge(leaf: X509Certificate, intermediates: readonly X509Certificate[], now: Date): Verdict {
+    const links = readLinks([leaf, ...intermediates]);
+    if (links === undefined || intermediates.length > mostIntermediates) return { ok: false, reason: 'malformed' };
+    let reason: TrustFailure | undefined;
+    for (const path of paths(links[0]!, links.slice(1), this.#anchors)) {
+      const failure = this.#failureOf(path, now);
+      if (failure === undefined) return this.#keep(path, now);
+      reason ??= failure;
+    }
+    return { ok: false, reason: reason ?? 'untrusted' };
+  }
+
+  #failureOf(path: readonly Link[], now: Date): TrustFailure | undefined {
+    const withoutClientAuth = this.#material.withoutClientAuth.has(path.at(-1)!.thumbprint);
+    return pathFailure(path, now, withoutClientAuth) ?? this.#revocationFailure(path, now);
+  }
+
+  /**
+   * An issuer without a list is not checked. One with lists must have a current one: an expired list, one that its key
+   * did not sign, or a key that may not sign lists, refuses everything that it issued.
+   */
+  #revocationFailure(path: readonly Link[], now: Date): TrustFailure | undefined {
+    for (const [index, issuer] of path.slice(1).entries()) {
+      const named = this.#listsNaming(issuer);
+      const lists = this.#listsOf(issuer);
+      if (lists.some(list => list.revokes(path[index]!.profile.serialNumber))) return 'revoked';
+      const current = lists.every(list => list.thisUpdate <= now.getTime() && now.getTime() < list.nextUpdate);
+      if (named.length > 0 && (lists.length === 0 || !current)) return 'revocation_unknown';
+    }
+    return undefined;
+  }
+
+  #listsNaming(issuer: Link): readonly RevocationList[] {
+    return this.#material.revocationLists.filter(list => list.issuer === issuer.profile.subject);
+  }
+
+  /** The issuer's own lists, the newest of each partition. */
+  #listsOf(issuer: Link): readonly RevocationList[] {
+    if (!allows(issuer.profile.keyUsage, usages.crlSign)) return [];
+    const newest = new Map<string, RevocationList>();
+    for (const list of this.#listsNaming(issuer)) {
+      if (!list.signedBy(issuer.thumbprint, issuer.publicKey)) continue;
+      const other = newest.get(list.partition);
+      if (other === undefined || other.thisUpdate < list.thisUpdate) newest.set(list.partition, list);
+    }
+    return [...newest.values()];
+  }
+
+  #keep(path: readonly Link[], now: Date): Verdict {
+    const verdict: Verdict = { ok: true, chain: path.map(link => link.certificate) };
+    const ends = [
+      now.getTime() + keptMs,
+      ...path.map(link => link.profile.notAfter),
+      ...path.slice(1).flatMap(issuer => this.#listsOf(issuer).map(list => list.nextUpdate)),
+    ];
+    if (this.#kept.size >= mostKept) this.#kept.clear();
+    this.#kept.set(path[0]!.thumbprint, { verdict, from: now.getTime(), until: Math.min(...ends) });
+    return verdict;
+  }
+}
+
+function readLinks(certificates: readonly X509Certificate[]): Link[] | undefined {
+  try {
+    return certificates.map(linkOf);
+  } catch {
+    return undefined;
+  }
+}
