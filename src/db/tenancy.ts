@@ -6,6 +6,7 @@ import {
   type EventSubscriber,
   type FilterQuery,
   type FlushEventArgs,
+  helper,
   p,
 } from '@mikro-orm/core';
 import { orderingRelations, type References } from './foreign-keys.ts';
@@ -172,17 +173,20 @@ function rowViolation(change: ChangeSet<object>, organization: string): string |
   const { organizationId: now } = change.entity as { organizationId?: string };
   if (now !== organization) return 'the row would belong to another organisation';
   if (change.type === ChangeSetType.CREATE) return undefined;
-  const { organizationId: loaded } = (change.originalEntity ?? {}) as { organizationId?: string };
+  const { organizationId: loaded } = stored(change) as { organizationId?: string };
   // Only a row that came through the filter knows its stored organisation; a bare reference does not.
   return loaded === organization ? undefined : 'the row was not loaded from this organisation';
 }
+
+/** The columns as they were loaded; of a deletion the change set itself does not know them. */
+const stored = (change: ChangeSet<object>): object => helper(change.entity).__originalEntityData ?? {};
 
 function organizationViolation(change: ChangeSet<object>, reach: string): string | undefined {
   const { path: now } = change.entity as { path?: string };
   if (change.type === ChangeSetType.CREATE) {
     return now !== undefined && isWithinPath(now, reach) ? undefined : 'the organisation would stand outside the reach';
   }
-  const { path: loaded } = (change.originalEntity ?? {}) as { path?: string };
+  const { path: loaded } = stored(change) as { path?: string };
   if (loaded === undefined || !isWithinPath(loaded, reach)) return 'the organisation was not loaded within the reach';
   return now !== undefined && isWithinPath(now, reach) ? undefined : 'the organisation would leave the reach';
 }

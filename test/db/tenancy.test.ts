@@ -57,8 +57,8 @@ describe('tenancy', () => {
 
   it('refuses to write through an entity manager that is bound to nobody', async () => {
     const em = db.orm.em.fork();
-    em.persist(new Policy.class());
-    expect(await rejection(em.flush())).to.be.instanceOf(Error);
+    em.create(Policy, { name: 'stray', organizationId: acme.id });
+    expect(await rejection(em.flush())).to.be.instanceOf(TenancyViolation);
     await expectUntouched();
   });
 
@@ -130,6 +130,17 @@ describe('tenancy', () => {
       return rule.policyId;
     });
     expect(name).to.equal('pol_later');
+  });
+
+  it('removes and changes its own rows, loaded or just created', async () => {
+    await transaction(db, acme, async em => {
+      const policy = em.create(Policy, { name: 'short-lived' });
+      await em.flush();
+      policy.name = 'short-lived, renamed';
+      await em.flush();
+      em.remove(await em.findOneOrFail(Policy, { name: 'short-lived, renamed' }));
+    });
+    await expectUntouched();
   });
 
   it('is not switched off by an update that another entity manager makes inside the transaction', async () => {
