@@ -74,7 +74,6 @@ export function verifyOctets(
 }
 
 export function signOctets(algorithm: SignatureAlgorithm, key: KeyObject, octets: Buffer): Buffer {
-  if (!keyFits(algorithm, key)) throw new Error(`the key cannot be used with ${algorithm.uri}`);
   return sign(algorithm.hash, octets, keyInput(algorithm, key));
 }
 

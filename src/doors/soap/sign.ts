@@ -2,6 +2,7 @@ import { type KeyObject, randomUUID, type X509Certificate } from 'node:crypto';
 import {
   digest,
   exclusiveCanonicalization,
+  keyFits,
   type SignatureName,
   signatureAlgorithms,
   signOctets,
@@ -48,6 +49,7 @@ export function createEnvelopeSigner(
 ): EnvelopeSigner {
   const token = binarySecurityToken(certificate);
   const method = signatureAlgorithms[algorithm];
+  if (!keyFits(method, key)) throw new Error(`the signing key cannot be used with ${method.uri}`);
   return {
     sign(answer) {
       const blocks = [...addressingBlocks(answer), ...confirmationBlocks(answer)];
