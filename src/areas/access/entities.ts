@@ -1,9 +1,9 @@
-import type { InferEntity } from '@mikro-orm/core';
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { Door } from '../../core/caller.ts';
-import { createdAt, hash, id, idOf, instant, json, line, longText, oneOf } from '../../db/columns.ts';
+import { createdAt, hash, id, idOf, instant, integer, json, line, longText, oneOf } from '../../db/columns.ts';
 import { tenantEntity } from '../../db/tenancy.ts';
 
-/** A scoped API key. It belongs to the organisation that minted it. */
+/** A bearer secret and what it opens. It belongs to the organisation that minted it; approvals go to that one's webhooks. */
 export const ApiKey = tenantEntity({
   name: 'ApiKey',
   tableName: 'api_keys',
@@ -12,66 +12,78 @@ export const ApiKey = tenantEntity({
     name: line(200),
     scopes: json<string[]>(),
     doors: json<Door[]>(),
-    /** Set: acts on exactly that organisation. Null: on the minting one and, when named, its descendants. */
+    /** Set: the key acts on exactly this organisation. Null: on its own, or on a descendant when the caller names it. */
     boundOrganizationId: idOf().nullable(),
-    /** Can do no more than this member's role allows. */
+    /** Set: the key can do no more than this member's role allows. */
     memberId: idOf().nullable(),
-    /** Narrows the organisation's addresses; empty narrows nothing. */
+    /** Normalised blocks that narrow the organisation's allowlist; empty: they do not. */
     ipAllowlist: json<string[]>(),
     expiresAt: instant().nullable(),
-    /** SHA-256 of the secret, which has 256 random bits. */
+    /** `secretHash` of the bearer secret. */
     secretHash: hash().unique(),
+    /** Of the secret before the last rotation, which opens until `previousValidUntil`. */
     previousSecretHash: hash().nullable().unique(),
     previousValidUntil: instant().nullable(),
     status: oneOf('active', 'revoked'),
-    createdByKeyId: idOf().nullable(),
     lastUsedAt: instant().nullable(),
     createdAt: createdAt(),
+    createdByKeyId: idOf().nullable(),
   },
+  indexes: [{ properties: ['organizationId', 'status'] }],
 });
 export type ApiKey = InferEntity<typeof ApiKey>;
 
 export type CertificateUse = 'request' | 'approval';
 
-/** What a partner's stack needs, or an operator demands, of one certificate. */
+/** What one certificate's partner asked for, or must keep to. */
 export interface CertificatePolicy {
-  /** Requests must be signed with Bastion-Signature-Version 2. */
+  /** Requests must carry `Bastion-Signature-Version: 2`. */
   signature_version_2?: boolean;
+  /** Algorithm of signed SOAP answers. */
+  answer_algorithm?: 'rsa-sha256' | 'ecdsa-sha256';
+  /** SOAP answers repeat the request's signature value (WS-Security 1.1, 8.5). */
+  signature_confirmation?: boolean;
+  /** SOAP faults are HTTP 500 always, for stacks that parse no other. */
+  faults_as_500?: boolean;
 }
 
+/** A registered certificate: serves its organisation and all beneath. */
 export const ClientCertificate = tenantEntity({
   name: 'ClientCertificate',
   tableName: 'client_certificates',
   properties: {
     id: id('cert'),
+    /** SHA-256 of the DER octets. */
     thumbprint: hash(),
     pem: longText(),
-    /** Intermediates that lead to an approved authority. */
+    /** Intermediates, PEM, leaf's issuer first. */
     chainPem: longText().nullable(),
     subject: line(1000),
     issuer: line(1000),
+    /** Hex, as node:crypto writes it. */
     serialNumber: line(64),
     notBefore: instant(),
     notAfter: instant(),
     uses: json<CertificateUse[]>(),
     status: oneOf('active', 'revoked'),
-    /** End of the overlap after a rotation. */
+    /** Rotation: the certificate is in force until then. */
     retiresAt: instant().nullable(),
     policy: json<CertificatePolicy>(),
     createdAt: createdAt(),
   },
   uniques: [{ properties: ['organizationId', 'thumbprint'] }],
-  indexes: [{ properties: 'thumbprint' }],
+  indexes: [{ properties: ['thumbprint'] }],
 });
 export type ClientCertificate = InferEntity<typeof ClientCertificate>;
 
+/** A block of source addresses: serves its organisation and all beneath. */
 export const AllowedAddress = tenantEntity({
   name: 'AllowedAddress',
   tableName: 'allowed_addresses',
   properties: {
     id: id('addr'),
-    /** Normalised CIDR. */
-    cidr: line(49),
+    /** As `core/addresses` writes it: `192.0.2.0/24`, `2001:db8::/32`. */
+    cidr: line(43),
     label: line(100).nullable(),
     createdAt: createdAt(),
   },
@@ -79,4 +91,16 @@ export const AllowedAddress = tenantEntity({
 });
 export type AllowedAddress = InferEntity<typeof AllowedAddress>;
 
-export const accessEntities = [ApiKey, ClientCertificate, AllowedAddress];
+/** Rate limits that several nodes share. rate-limiter-flexible writes these columns, in this order. */
+export const RateBucket = defineEntity({
+  name: 'RateBucket',
+  tableName: 'rate_buckets',
+  properties: {
+    key: p.string().length(255).primary(),
+    points: integer(),
+    /** Unix milliseconds. */
+    expire: integer().nullable(),
+  },
+});
+
+export const accessEntities = [ApiKey, ClientCertificate, AllowedAddress, RateBucket];
