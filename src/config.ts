@@ -92,6 +92,14 @@ export interface Config {
   logLevel: string;
 }
 
+/** A configuration with nothing left to make: what the app is built from. */
+export interface ReadyConfig extends Config {
+  tls: KeyPair;
+  signing: KeyPair;
+  approvedCas: string;
+  relay: Relay;
+}
+
 /** Reads and checks the environment. Throws with one line per wrong variable. */
 export function readConfig(env: Record<string, string | undefined>): Config {
   const parsed = variables.safeParse(env);

@@ -25,11 +25,11 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .filter(file => file.endsWith('.ts'))
   .map(file => join(src, file));
 
-/** `src/areas/access/keys.ts` -> `areas`; `src/app.ts` -> `app`; the list of areas and the configuration serve the top. */
+/** `src/areas/access/keys.ts` -> `areas`; `src/app.ts`, and the files beside it that only the top uses, -> `app`. */
 function placeOf(file: string): string {
   const [first] = relative(src, file).split('/');
   const name = first!.replace(/\.ts$/, '');
-  return name === 'config' || name === 'areas' ? (first!.endsWith('.ts') ? 'app' : 'areas') : name;
+  return first!.endsWith('.ts') && !['main.ts', 'cli.ts'].includes(first!) ? 'app' : name;
 }
 
 const innerPlace = (file: string): string => relative(src, file).split('/').slice(0, 2).join('/');

@@ -4,7 +4,7 @@ import { approvalText, type Decision, readDecision } from '../areas/approvals/de
 import { openAuthorization } from '../areas/approvals/outcome.ts';
 import { privateCidrsOf } from '../areas/approvals/rules.ts';
 import { postSigned } from '../areas/approvals/webhook.ts';
-import { approvalKeys } from '../areas/access/credentials.ts';
+import { approvalKeys } from '../areas/access/approvers.ts';
 import { Organization } from '../areas/organizations/entities.ts';
 import { verifyDetached } from '../core/detached-signature.ts';
 import { timestamp } from '../core/schema.ts';
@@ -122,7 +122,7 @@ async function proofOf(
   now: Date,
 ): Promise<Proof | undefined> {
   const { path } = await em.findOneOrFail(Organization, { id: webhook.organizationId });
-  const keys = await approvalKeys(em, parts.services, now, path.split('/'));
+  const keys = await approvalKeys(em, parts.services.trust, now, path.split('/'));
   const text = approvalText(row.digest, decision.customerApprovalId);
   const maker = keys.find(({ publicKey }) => verifyDetached(publicKey, text, decision.signature));
   if (!maker) return undefined;

@@ -6,7 +6,7 @@ import { count, dateTime, id, line, list, named, nullable, pageInput, pageOutput
 import { ownScope } from '../../core/scopes.ts';
 import { page } from '../../db/list.ts';
 import { challenge } from './challenge.ts';
-import { ApprovalDecision, ApprovalSettings, ApprovalWebhook, AuthorizationRequest } from './entities.ts';
+import { ApprovalSettings, ApprovalWebhook, AuthorizationRequest } from './entities.ts';
 import { readOutput, refusalOf } from './outcome.ts';
 
 const webhookView = {

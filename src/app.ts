@@ -1,0 +1,159 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { Resolver } from 'node:dns/promises';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { areaEntities, areaJobs, areas } from './areas.ts';
+import type { KeyPair, ReadyConfig } from './config.ts';
+import { TrustStore, thumbprintOf } from './core/certificates.ts';
+import { type Clock, systemClock } from './core/clock.ts';
+import { loadKeyring } from './core/keyring-file.ts';
+import { createMetrics } from './core/metrics.ts';
+import { createOutbound, type Outbound } from './core/outbound.ts';
+import type { Identity, Services, Settings } from './core/services.ts';
+import { readTrustFiles } from './core/trust-files.ts';
+import { UsedOnce } from './db/once.ts';
+import { type Database, openDatabase } from './db/orm.ts';
+import { healthDoor } from './doors/health/health.ts';
+import { restDoor } from './doors/rest/door.ts';
+import { soapDoor } from './doors/soap/door.ts';
+import { defineJobs } from './doors/worker/worker.ts';
+import { Gate } from './gate/gate.ts';
+import { soapGate } from './gate/soap-gate.ts';
+import { enqueue } from './jobs/enqueue.ts';
+import { JobRow } from './jobs/row.ts';
+import { JobRunner } from './jobs/runner.ts';
+import { type Listener, listen, listenTls } from './listeners.ts';
+import type { Parts } from './run/execute.ts';
+import { IdempotencyRecord } from './run/idempotency.ts';
+import { approvalJobs } from './run/jobs.ts';
+import { createRun, type Run } from './run/run.ts';
+import { chainAuditTrail, measure, purgeUsedKeys } from './upkeep.ts';
+
+/** Every table's entity. */
+export const entities = [...areaEntities, IdempotencyRecord, JobRow];
+
+export const operations = areas.flatMap(area => area.operations);
+
+/** What tests and demos replace; everything else is real. */
+export interface Outside {
+  clock?: Clock;
+  resolver?: Resolver;
+  outbound?: Outbound;
+  log?: Logger;
+}
+
+/** Everything below the doors: enough for a command. */
+export interface Core {
+  readonly db: Database;
+  readonly services: Services;
+  readonly parts: Parts;
+  readonly run: Run;
+  close(): Promise<void>;
+}
+
+export interface App extends Core {
+  readonly runner: JobRunner;
+  readonly rest: Listener;
+  readonly soap: Listener;
+  readonly health: Listener;
+  /** Finishes requests and jobs in hand, then closes. */
+  stop(): Promise<void>;
+}
+
+/** Opens the database and joins what operations need. */
+export async function openCore(config: ReadyConfig, outside: Outside = {}): Promise<Core> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const clock = outside.clock ?? systemClock;
+  const db = await openDatabase({ url: config.databaseUrl, entities, clock });
+  await db.migrate();
+  const services: Services = {
+    clock,
+    keyring: loadKeyring({ env: config.masterKeys, file: config.production ? undefined : join(config.dataDir, 'master.key') }),
+    trust: new TrustStore(() => readTrustFiles(config.approvedCas, config.crls)),
+    identity: identityOf(config.signing),
+    outbound: outside.outbound ?? createOutbound({ ca: config.webhookCa }),
+    resolver: outside.resolver ?? resolverOf(config.dnsServers),
+    settings: settingsOf(config),
+    log: outside.log ?? pino({ level: config.logLevel }),
+    metrics: createMetrics(),
+  };
+  const parts: Parts = { db, services, operations, enqueue };
+  return { db, services, parts, run: createRun(parts), close: () => db.close() };
+}
+
+/** Opens every door. The addresses in `settings` follow the listeners when none are configured. */
+export async function startApp(config: ReadyConfig, outside: Outside = {}): Promise<App> {
+  const core = await openCore(config, outside);
+  const { db, services, parts, run } = core;
+  const { log, metrics } = services;
+  const gate = new Gate({
+    db,
+    services,
+    once: new UsedOnce(db),
+    proxyThumbprints: config.proxyThumbprints,
+    rateLimit: config.rateLimit,
+  });
+  await gate.start();
+  const runner = new JobRunner({
+    orm: db.orm,
+    log,
+    now: () => services.clock.now(),
+    onOutcome: (job, outcome) => metrics.jobs.inc({ job, outcome }),
+  });
+  defineJobs(parts, runner, [...areaJobs, ...approvalJobs(parts), purgeUsedKeys(db)]);
+  await runner.start();
+  const chain = chainAuditTrail(db, services);
+
+  const state = { stopping: false };
+  const rest = await listenTls(config, config.ports.rest, restDoor({ gate, run, areas, services }));
+  const soap = await listenTls(config, config.ports.soap, soapDoor({ gate: soapGate(gate), run: run.run, areas, services }));
+  const health = await listen('127.0.0.1', config.ports.health, healthDoor({
+    registry: metrics.registry,
+    async ready() {
+      if (state.stopping) throw new Error('stopping');
+      await db.ping();
+    },
+    measure: () => measure(db, runner, metrics),
+  }));
+  Object.assign(services.settings, {
+    publicUrl: config.publicUrl ?? rest.url,
+    soapUrl: config.soapUrl ?? soap.url,
+  });
+
+  async function stop(): Promise<void> {
+    state.stopping = true;
+    await Promise.all([rest.close(), soap.close()]);
+    await runner.stop();
+    await chain.stop();
+    await gate.stop();
+    await health.close();
+    await core.close();
+  }
+  return { ...core, runner, rest, soap, health, stop };
+}
+
+function identityOf({ certificate, key }: KeyPair): Identity {
+  return {
+    certificatePem: certificate,
+    privateKey: createPrivateKey(key),
+    thumbprint: thumbprintOf(new X509Certificate(certificate)),
+  };
+}
+
+function resolverOf(servers: string[]): Resolver {
+  const resolver = new Resolver({ timeout: 3000, tries: 2 });
+  if (servers.length > 0) resolver.setServers(servers);
+  return resolver;
+}
+
+function settingsOf(config: ReadyConfig): Settings {
+  return {
+    publicUrl: config.publicUrl ?? '',
+    soapUrl: config.soapUrl ?? '',
+    mxHost: config.mxHost,
+    approvalWindow: config.approvalWindow,
+    dataRegion: config.dataRegion,
+    relay: config.relay,
+  };
+}

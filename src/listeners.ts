@@ -1,0 +1,61 @@
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { ReadyConfig } from './config.ts';
+
+export interface Listener {
+  readonly server: Server;
+  /** `https://localhost:8443`: loopback listeners are named as their certificates name them. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes no new request, waits for those in hand. */
+  close(): Promise<void>;
+}
+
+/** Requests in hand may wait for an approval, no longer. */
+const lastCallMs = 50_000;
+
+/**
+ * Mutual TLS. Every client certificate is asked for and none is refused here: the doors refuse, with JSON or a SOAP fault that
+ * says which class of control failed.
+ */
+export function listenTls(config: ReadyConfig, port: number, handler: RequestListener): Promise<Listener> {
+  const server = createTlsServer({
+    cert: config.tls.certificate,
+    key: config.tls.key,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    // A resumed session would carry the verdict on a certificate past its revocation.
+    sessionTimeout: 60,
+    headersTimeout: 15_000,
+    requestTimeout: 120_000,
+    maxHeaderSize: 32 * 1024,
+  });
+  server.on('request', handler);
+  // With a listener of our own Node leaves the interim answer to us: the headers must have passed first.
+  server.on('checkContinue', handler);
+  return started(server, config.host, port, 'https');
+}
+
+export function listen(host: string, port: number, handler: RequestListener): Promise<Listener> {
+  return started(createHttpServer(handler), host, port, 'http');
+}
+
+async function started(server: Server, host: string, port: number, scheme: string): Promise<Listener> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve());
+  });
+  const bound = (server.address() as AddressInfo).port;
+  const name = host.startsWith('127.') || host === '0.0.0.0' ? 'localhost' : host;
+  return { server, port: bound, url: `${scheme}://${name}:${bound}`, close: () => closed(server) };
+}
+
+async function closed(server: Server): Promise<void> {
+  const sweep = setInterval(() => server.closeIdleConnections(), 100);
+  const lastCall = setTimeout(() => server.closeAllConnections(), lastCallMs);
+  await new Promise<void>(resolve => server.close(() => resolve()));
+  clearInterval(sweep);
+  clearTimeout(lastCall);
+}
