@@ -112,7 +112,7 @@ export function toStateColumns(job: JobParameters) {
     last_finished_at: shifted(job.lastFinishedAt),
     failed_at: shifted(job.failedAt),
     fail_count: job.failCount ?? 0,
-    fail_reason: job.failReason?.slice(0, reasonLength) ?? null,
+    fail_reason: job.failReason == null ? null : reasonText(job.failReason),
     progress: job.progress == null ? null : Math.round(job.progress),
   };
 }
@@ -151,6 +151,10 @@ function toSchedule(job: JobParameters): string | null {
 function fromSchedule(json: string): Partial<JobParameters> {
   return JSON.parse(json, (key, value) => (scheduleDates.has(key) ? new Date(value) : value));
 }
+
+/** Agenda takes as a reason whatever was thrown; the end of a run must be written all the same. */
+const reasonText = (reason: unknown): string =>
+  (typeof reason === 'string' ? reason : (JSON.stringify(reason) ?? String(reason))).slice(0, reasonLength);
 
 const shifted = (date: Date | null | undefined, skew = 0): number | null => (date ? date.getTime() + skew : null);
 
