@@ -57,7 +57,7 @@ export async function execute(parts: Parts, request: Request, companions: Compan
   return transaction(db, tenant, async em => {
     const system = beside(em);
     await companions.before?.(system);
-    await stillAllowed(system, request);
+    await stillAllowed(parts, system, request);
     const output = await handle(parts, request, prepared, em);
     await em.flush();
     await writeAudit(em, entryOf(request, 'done', { output, customerApprovalIds: companions.customerApprovalIds }));
