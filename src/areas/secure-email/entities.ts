@@ -87,7 +87,6 @@ export const SecureMessageEvent = tenantEntity({
     occurredAt: instant(),
   },
   references: { messageId: () => SecureMessage },
-  indexes: [{ properties: ['organizationId', 'messageId'] }],
 });
 export type SecureMessageEvent = InferEntity<typeof SecureMessageEvent>;
 

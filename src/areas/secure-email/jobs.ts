@@ -110,3 +110,5 @@ async function settle(act: ActContext, { messageId, attempt }: Claim, outcome: O
     await act.enqueue('secure_email.deliver', data, { at: retryAt });
   }
 }
+
+export const secureEmailJobs = [deliverSecureEmail];
