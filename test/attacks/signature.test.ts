@@ -72,6 +72,14 @@ describe('signed messages that are not authentic', () => {
     expect((await verify(valid)).operation.local).to.equal('GetOrganization');
   });
 
+  it('and not one that is authentic, but full of names that other servers trip over', async () => {
+    const operation = `<m:Op xmlns:m="urn:m" id="__proto__"><m:constructor href="#__proto__"/><m:__proto__>x</m:__proto__></m:Op>`;
+    const signed = await verify(signedEnvelope(partner, { body: operation }));
+    expect(signed.operation.children).to.have.length(2);
+    expect(Object.keys(Object.prototype)).to.deep.equal([]);
+    expect(({} as Record<string, unknown>).obj).to.equal(undefined);
+  });
+
   describe('wrapping: the signed Body is kept where the digest finds it, another is where it would be run', () => {
     // XSW 1 to 8 of the SAML literature, told for Envelope, Body and Signature instead of Response and Assertion.
     refused('signature_invalid', {

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { digest } from './algorithms.ts';
 import { contentIdOfUrl } from './multipart.ts';
 import { ns, tokenType } from './namespaces.ts';
 import { base64Octets, refuse } from './refuse.ts';
@@ -78,12 +79,14 @@ function pathToken(base64: string): TokenReference {
 }
 
 function remembered(base64: string, read: (octets: Buffer) => TokenReference): TokenReference {
-  const known = parsed.get(base64);
+  // The text itself would be a slice that keeps the whole envelope in memory.
+  const key = digest('sha256', base64);
+  const known = parsed.get(key);
   if (known) return known;
   const octets = base64.length <= 2 * certificatePartLimit ? base64Octets(base64) : undefined;
   const token = octets === undefined ? refuse('the token is not base64') : read(octets);
   if (parsed.size >= parsedLimit) parsed.delete(parsed.keys().next().value!);
-  parsed.set(base64, token);
+  parsed.set(key, token);
   return token;
 }
 
