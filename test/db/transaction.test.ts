@@ -1,0 +1,81 @@
+import { LockMode, OptimisticLockError } from '@mikro-orm/core';
+import { expect } from 'chai';
+import { Refusal } from '../../src/core/errors.ts';
+import type { Database } from '../../src/db/orm.ts';
+import { transaction } from '../../src/db/transaction.ts';
+import { freshDatabase } from '../kit/database.ts';
+import { rejection } from '../kit/rejection.ts';
+import { acme, entities, Policy } from './entities.ts';
+
+describe('a transaction', () => {
+  let db: Database;
+  let close: () => Promise<void>;
+
+  before(async () => {
+    ({ db, close } = await freshDatabase(entities));
+  });
+  after(() => close());
+
+  const count = () => db.fork('system').count(Policy, {});
+
+  it('commits what its work left in the unit of work', async () => {
+    await transaction(db, acme, async em => em.create(Policy, { name: 'kept' }));
+    expect(await count()).to.equal(1);
+  });
+
+  it('leaves nothing when its work throws, and throws the same', async () => {
+    const error = new Refusal('conflict');
+    const work = transaction(db, acme, async em => {
+      await em.persist(em.create(Policy, { name: 'lost' })).flush();
+      throw error;
+    });
+    expect(await rejection(work)).to.equal(error);
+    expect(await count()).to.equal(1);
+  });
+
+  it('runs again as a whole after a deadlock, and gives up as unavailable', async () => {
+    let runs = 0;
+    const deadlock = () => Object.assign(new Error('Deadlock found'), { errno: 1213 });
+    await transaction(db, acme, async () => {
+      if (++runs < 3) throw deadlock();
+    });
+    expect(runs).to.equal(3);
+    const always = transaction(db, acme, async () => {
+      throw deadlock();
+    });
+    expect(await rejection(always)).to.have.property('code', 'unavailable');
+  });
+
+  it('loses no update of many that read, change and write the same row', async () => {
+    const add = async () =>
+      transaction(db, acme, async em => {
+        const policy = await em.findOneOrFail(Policy, { name: 'kept' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+        policy.size += 1;
+      });
+    await Promise.all(Array.from({ length: 20 }, add));
+    expect((await db.fork(acme).findOneOrFail(Policy, { name: 'kept' })).size).to.equal(20);
+  });
+
+  it('survives real deadlocks between transactions that lock in opposite order', async () => {
+    await transaction(db, acme, async em => em.create(Policy, { name: 'other' }));
+    const lock = async (first: string, second: string) =>
+      transaction(db, acme, async em => {
+        for (const name of [first, second]) {
+          await em.nativeUpdate(Policy, { name }, { size: 1 });
+          await new Promise(resolve => setImmediate(resolve));
+        }
+      });
+    const both = [lock('kept', 'other'), lock('other', 'kept'), lock('kept', 'other'), lock('other', 'kept')];
+    await Promise.all(both);
+  });
+
+  it('refuses a write that is based on an old version', async () => {
+    const stale = db.fork(acme);
+    const policy = await stale.findOneOrFail(Policy, { name: 'kept' });
+    await transaction(db, acme, async em => {
+      (await em.findOneOrFail(Policy, { name: 'kept' })).note = 'newer';
+    });
+    policy.note = 'older';
+    expect(await rejection(stale.flush())).to.be.instanceOf(OptimisticLockError);
+  });
+});
