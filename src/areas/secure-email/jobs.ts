@@ -83,10 +83,10 @@ function doubt(act: ActContext, message: SecureMessage, attempt: number): void {
 }
 
 async function attempt({ services, signal }: JobContext, { mail, recipients }: Claim): Promise<Outcome> {
-  const { relay, publicUrl } = services.settings;
+  const { relay, mxHost } = services.settings;
   const to = recipients.filter(isOpen).map(({ address }) => address);
   const message = await compose(mail);
-  return deliver(relay, { from: mail.from, to }, message, { name: new URL(publicUrl).hostname, signal });
+  return deliver(relay, { from: mail.from, to }, message, { name: mxHost, signal });
 }
 
 async function settle(act: ActContext, { messageId, attempt }: Claim, outcome: Outcome): Promise<void> {

@@ -18,9 +18,15 @@ import {
 } from './rules.ts';
 import { openSubject, store } from './store.ts';
 
-const status = z.enum(messageStatuses);
-const deliveryMethod = z.enum(['tls']).describe('How recipients get it: over a connection that must be encrypted.');
-const dlpAction = z.enum(['allow', 'encrypt', 'quarantine']).describe('What the DLP policy decided.');
+const status = z.enum(messageStatuses).meta({ id: 'SecureEmailStatus' });
+const deliveryMethod = z.enum(['tls']).meta({
+  id: 'DeliveryMethod',
+  description: 'How recipients get it: over a connection that must be encrypted.',
+});
+const dlpAction = z.enum(['allow', 'encrypt', 'quarantine']).meta({
+  id: 'DlpAction',
+  description: 'What the DLP policy decided.',
+});
 
 export const sendSecureEmail = operation({
   rest: 'POST /v3/secure-email/send',

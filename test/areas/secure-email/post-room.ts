@@ -132,7 +132,7 @@ export class PostRoom {
   }
 
   #services(): Services {
-    const settings = { relay: this.relay, publicUrl: 'https://bastion.example' };
+    const settings = { relay: this.relay, mxHost: 'mx.bastion.example' };
     return { keyring: this.#keyring, clock: { now: () => this.now }, settings } as unknown as Services;
   }
 }
