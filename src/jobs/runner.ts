@@ -201,7 +201,8 @@ export class JobRunner {
   async #idle(): Promise<void> {
     for (;;) {
       const due = await this.#backend.claims.dueNames();
-      if (this.#runs.size === 0 && !due.some(name => this.#definitions.has(name))) return;
+      // In this order: a job that was claimed before the look holds a place until it is through.
+      if (this.#reserved === 0 && !due.some(name => this.#definitions.has(name))) return;
       this.#backend.notificationChannel.kick();
       await Promise.race([...this.#runs.values(), sleep(10)]);
     }
