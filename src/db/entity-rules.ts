@@ -1,4 +1,4 @@
-import { type EntityMetadata, type MetadataStorage, ReferenceKind } from '@mikro-orm/core';
+import { type EntityMetadata, type EntityProperty, type MetadataStorage, ReferenceKind } from '@mikro-orm/core';
 import { tenantFilter } from './tenancy.ts';
 
 /** What every entity of the house must keep to, looked at once when the database is opened. */
@@ -17,8 +17,10 @@ function violations(meta: EntityMetadata): string[] {
   for (const property of properties) {
     if (property.kind === ReferenceKind.MANY_TO_MANY)
       found.push(`${property.name} is many-to-many, which no tenant guard sees`);
-    if (property.type === 'decimal' || property.runtimeType === 'bigint')
-      found.push(`${property.name} loses digits on SQLite`);
+    if (isInexact(property)) found.push(`${property.name} loses digits on SQLite`);
   }
   return found;
 }
+
+const isInexact = ({ runtimeType, columnTypes = [] }: EntityProperty): boolean =>
+  runtimeType === 'bigint' || columnTypes.some(type => /^(decimal|numeric)/i.test(type));

@@ -112,11 +112,16 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     logger: () => {},
     debug: false,
   });
-  checkEntities(orm.getMetadata());
-  // MySQL's client is made on first use otherwise, and asking for it earlier throws.
-  await orm.connect();
   const db = new Database(orm, kind, clock, cleanUp);
-  await createLeaseTable(db);
+  try {
+    checkEntities(orm.getMetadata());
+    // MySQL's client is made on first use otherwise, and asking for it earlier throws.
+    await orm.connect();
+    await createLeaseTable(db);
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
   return db;
 }
 
@@ -133,7 +138,7 @@ interface Settings {
 }
 
 async function sqliteSettings(name: string): Promise<Settings> {
-  const folder = name === ':memory:' ? await mkdtemp(join(tmpdir(), 'bastion-')) : undefined;
+  const folder = name === ':memory:' ? await mkdtemp(join(tmpdir(), 'bastion-sqlite-')) : undefined;
   const file = folder ? join(folder, 'bastion.db') : name;
   return {
     settings: { driver: BastionSqliteDriver, dbName: file, driverOptions: () => new SqliteDialect(file) },

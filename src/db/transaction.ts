@@ -60,6 +60,8 @@ export function presentable(error: unknown): unknown {
     if ('sql' in cause) delete cause.sql;
   }
   if (isContention(error)) return new Refusal('unavailable', undefined, { cause: error, retryAfter: 1 });
-  const down = error instanceof DriverException && unreachable.has(String(error.code));
+  // `fatal` is how mysql2 marks an error that ends its connection; an outward call's own ECONNREFUSED has no such mark.
+  const ofDatabase = error instanceof DriverException || 'fatal' in error;
+  const down = ofDatabase && 'code' in error && unreachable.has(String(error.code));
   return down ? new Refusal('unavailable', undefined, { cause: error, retryAfter: 5 }) : error;
 }
