@@ -1,4 +1,5 @@
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
+import { setTimeout } from 'node:timers/promises';
 import { type Request, type Response, Router } from 'express';
 import { asRefusal, Refusal } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
@@ -87,19 +88,29 @@ function visitOf(request: Request, response: Response, { clock }: Services): Vis
   return { request, requestId, receivedAt: clock.now(), proceed };
 }
 
-async function send(
-  request: Request,
-  response: Response,
-  { status, contentType, body, headers }: Answered,
-): Promise<void> {
+async function send(request: Request, response: Response, answered: Answered): Promise<void> {
+  const { status, contentType, body, headers } = answered;
   response.status(status).set({
     ...headers,
     'Content-Type': contentType,
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
   });
-  // What is left of a refused message is not worth reading.
-  if (!request.complete) response.set('Connection', 'close');
-  if (typeof body === 'string') response.end(body);
-  else await pipeline(body, response).catch(() => response.destroy());
+  if (typeof body !== 'string') return pipeline(body, response).catch(() => void response.destroy());
+  response.set('Content-Length', String(Buffer.byteLength(body)));
+  if (request.complete) response.end(body);
+  else await sendEarly(request, response, body);
+}
+
+/**
+ * An answer to a request that was not read to its end. Closing at once would reset the connection, and the sender, who
+ * is still writing, would never see why: it gets a second to finish.
+ */
+async function sendEarly(request: Request, response: Response, body: string): Promise<void> {
+  response.set('Connection', 'close').write(body);
+  const patience = new AbortController();
+  request.resume();
+  await Promise.race([finished(request).catch(() => {}), setTimeout(1000, undefined, { signal: patience.signal })]);
+  patience.abort();
+  response.end();
 }

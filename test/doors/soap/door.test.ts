@@ -93,7 +93,8 @@ describe('the SOAP door', () => {
       scene.ran.push(value);
       return scene.run(value);
     };
-    server = createServer(express().use(soapDoor({ gate, run, areas: sampleAreas, services })));
+    const app = express().use(soapDoor({ gate, run, areas: sampleAreas, services }));
+    server = createServer(app).on('checkContinue', app);
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
     port = (server.address() as AddressInfo).port;
   });
@@ -248,6 +249,38 @@ describe('the SOAP door', () => {
     expect(await unsigned('<a/>', { 'Content-Encoding': 'gzip' })).to.deep.equal([400, 'c:unsupported_media_type']);
     const soap11 = `<s:Envelope xmlns:s="${ns.soap11}"><s:Body/></s:Envelope>`;
     expect(await unsigned(soap11, { 'Content-Type': 'text/xml' })).to.deep.equal([500, 'c:version_mismatch']);
+  });
+
+  it('answers a sender who is still writing before it closes', async () => {
+    const answer = await post(' '.repeat(8 * 1024 * 1024));
+    expect(answer.status).to.equal(400);
+    expect(answer.headers.connection).to.equal('close');
+    expect(answer.text).to.include('<soap:Value>c:too_large</soap:Value>');
+  });
+
+  it('asks for the body only when the headers have passed', async () => {
+    const continued: boolean[] = [];
+    for (const refused of [false, true]) {
+      scene.admit = () => {
+        if (refused) throw new Refusal('address_not_allowed');
+      };
+      const headers = { Authorization: authorization, 'Content-Type': soapType, Expect: '100-continue' };
+      await new Promise<void>((resolve, reject) => {
+        let asked = false;
+        const sent = request({ host: '127.0.0.1', port, method: 'POST', path: area.path, headers }, response => {
+          continued.push(asked);
+          response.resume().on('end', resolve);
+          if (refused) sent.destroy();
+        });
+        sent.on('continue', () => {
+          asked = true;
+          sent.end(message());
+        });
+        sent.on('error', error => (refused ? resolve() : reject(error)));
+        sent.flushHeaders();
+      });
+    }
+    expect(continued).to.deep.equal([true, false]);
   });
 
   it('names broken fields by element, whether the reader or the operation found them', async () => {
