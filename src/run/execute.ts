@@ -1,5 +1,5 @@
 import type { Caller } from '../core/caller.ts';
-import type { EnqueueOptions, HandleContext, Operation, TenantEntityManager } from '../core/operation.ts';
+import type { EnqueueOptions, HandleContext, Operation, PrepareContext, TenantEntityManager } from '../core/operation.ts';
 import type { Services } from '../core/services.ts';
 import { writeAudit } from '../db/audit.ts';
 import { emit } from '../db/outbox.ts';
@@ -76,24 +76,25 @@ export function beside(em: EntityManager): EntityManager {
 
 async function prepare(parts: Parts, { op, caller, organization, input }: Request): Promise<unknown> {
   if (!op.prepare) return undefined;
+  const signal = AbortSignal.timeout(prepareDeadlineMs);
+  return op.prepare({ ...readingContext(parts, organization), caller, signal }, input);
+}
+
+/** Reads before and without a transaction, within the organisation and what it inherits. */
+export function readingContext(parts: Parts, organization: Organization): Omit<PrepareContext, 'caller' | 'signal'> {
   const readAs = <T>(id: string, path: string, query: (em: TenantEntityManager) => Promise<T>) =>
     read(parts.db, { id, path }, em => query(restrict(em, id)));
-  return op.prepare(
-    {
-      caller,
-      organization,
-      now: parts.services.clock.now(),
-      signal: AbortSignal.timeout(prepareDeadlineMs),
-      read: query => readAs(organization.id, organization.path, query),
-      async inherited(query) {
-        const line = [organization.path, ...ancestorPaths(organization.path).reverse()];
-        const rows = await Promise.all(line.map(path => readAs(path.slice(path.lastIndexOf('/') + 1), path, query)));
-        return rows.flat();
-      },
-      services: parts.services,
+  return {
+    organization,
+    now: parts.services.clock.now(),
+    services: parts.services,
+    read: query => readAs(organization.id, organization.path, query),
+    async inherited(query) {
+      const line = [organization.path, ...ancestorPaths(organization.path).reverse()];
+      const rows = await Promise.all(line.map(path => readAs(path.slice(path.lastIndexOf('/') + 1), path, query)));
+      return rows.flat();
     },
-    input,
-  );
+  };
 }
 
 async function handle(parts: Parts, { op, caller, organization, input }: Request, prepared: unknown, em: EntityManager) {

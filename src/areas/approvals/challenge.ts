@@ -8,6 +8,8 @@ import { approvalKeys } from '../access/approvers.ts';
 import { ApprovalSettings } from './entities.ts';
 import { postSigned } from './webhook.ts';
 
+type Reading = Omit<PrepareContext, 'caller' | 'signal'>;
+
 const answer = z.object({ challenge: z.string(), signature: z.string() });
 const deadlineMs = 10_000;
 
@@ -15,7 +17,7 @@ const deadlineMs = 10_000;
  * Proves that whoever answers at the URL holds an approval certificate of the organisation: a fresh text goes out, its
  * signature must come back. Throws 422 with what to change.
  */
-export async function challenge(context: PrepareContext, url: string): Promise<void> {
+export async function challenge(context: Reading, url: string): Promise<void> {
   const { services } = context;
   await refuseForbiddenAddress(context, url);
   const text = `BASTION-APPROVAL-WEBHOOK\n${context.organization.id}\n${randomBytes(24).toString('base64url')}`;
@@ -33,12 +35,12 @@ export async function challenge(context: PrepareContext, url: string): Promise<v
   }
 }
 
-async function refuseForbiddenAddress(context: PrepareContext, url: string): Promise<void> {
+async function refuseForbiddenAddress(context: Reading, url: string): Promise<void> {
   const reason = checkUrl(url, await privateCidrs(context));
   if (reason) throw invalid('url', reason, 'forbidden_address');
 }
 
-const privateCidrs = (context: PrepareContext): Promise<string[]> =>
+const privateCidrs = (context: Reading): Promise<string[]> =>
   context.read(async em => (await em.findOne(ApprovalSettings, {}))?.privateCidrs ?? []);
 
 function parseJson(body: Buffer): unknown {

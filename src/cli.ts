@@ -1,0 +1,142 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { areas } from './areas.ts';
+import type { CertificateUse } from './areas/access/entities.ts';
+import type { Core } from './app.ts';
+import { verifyAudit } from './db/audit-verify.ts';
+import { openApi } from './doors/rest/openapi.ts';
+import { openForCommand, serve } from './main.ts';
+import {
+  allowAddress,
+  createKey,
+  createOrganization,
+  registerApprovalWebhook,
+  registerCertificate,
+} from './operator.ts';
+import { checkWsdl, writeWsdl } from './wsdl-files.ts';
+
+const program = new Command('bastion')
+  .description('Email-security and compliance integration server')
+  .showHelpAfterError();
+
+program.command('serve').description('start every door').action(serve);
+
+program
+  .command('migrate')
+  .description('bring the database up to date; several nodes may do so at once')
+  .action(() => withCore(async () => console.log('the database is up to date')));
+
+const organization = program.command('organization').description('organisations');
+organization
+  .command('create')
+  .requiredOption('--name <name>')
+  .option('--parent <org_id>', 'the organisation above it; a root without')
+  .option('--plan <plan>')
+  .action(options =>
+    withCore(async core => {
+      const { name, parent: parentId, plan } = options;
+      console.log((await createOrganization(core, { name, parentId, plan })).id);
+    }),
+  );
+
+const key = program.command('key').description('API keys');
+key
+  .command('create')
+  .requiredOption('--organization <org_id>')
+  .requiredOption('--name <name>')
+  .option('--scopes <scopes>', 'comma separated; every scope when absent', list)
+  .action(({ organization: id, name, scopes }) =>
+    withCore(async core => {
+      const made = await createKey(core, id, { name, scopes });
+      console.log(`${made.id}\n${made.secret}`);
+      console.error('The secret is shown this once.');
+    }),
+  );
+
+const certificate = program.command('certificate').description('client certificates');
+certificate
+  .command('register')
+  .requiredOption('--organization <org_id>')
+  .requiredOption('--file <pem>', 'the certificate, then any intermediates')
+  .addOption(new Option('--use <use>').choices(['request', 'approval', 'both']).makeOptionMandatory())
+  .action(({ organization: id, file, use }) =>
+    withCore(async core => {
+      const uses: CertificateUse[] = use === 'both' ? ['request', 'approval'] : [use];
+      const made = await registerCertificate(core, id, { pem: readFileSync(file, 'utf8'), uses });
+      console.log(`${made.id}\n${made.thumbprint}`);
+    }),
+  );
+
+const address = program.command('address').description('source addresses');
+address
+  .command('allow')
+  .requiredOption('--organization <org_id>')
+  .requiredOption('--block <cidr>', 'an IP address or a CIDR block')
+  .option('--label <text>')
+  .action(({ organization: id, block, label }) =>
+    withCore(async core => console.log(await allowAddress(core, id, { block, label }))),
+  );
+
+const webhook = program.command('approval-webhook').description('approval webhooks');
+webhook
+  .command('register')
+  .requiredOption('--organization <org_id>')
+  .requiredOption('--url <url>', 'https; it is challenged at once')
+  .option('--allow-private <cidrs>', 'private blocks it may stand in, comma separated', list)
+  .action(({ organization: id, url, allowPrivate }) =>
+    withCore(async core => console.log(await registerApprovalWebhook(core, id, { url, allowPrivate }))),
+  );
+
+const audit = program.command('audit').description('the audit trail');
+audit
+  .command('verify')
+  .description('prove that no row was changed, removed or cut off')
+  .option('--anchor <file>', 'checkpoints kept elsewhere, one JSON a line, as the log has them')
+  .action(({ anchor }) =>
+    withCore(async core => {
+      const anchors = anchor === undefined ? [] : readAnchors(anchor);
+      const report = await verifyAudit(core.db, { anchor: anchors, certificate: core.services.identity.certificatePem });
+      console.log(JSON.stringify(report, undefined, 2));
+      if (!report.ok) process.exitCode = 1;
+    }),
+  );
+
+program
+  .command('wsdl')
+  .description('write or check wsdl/, which is generated from the operations')
+  .option('--check', 'fail when it is not what the operations say')
+  .option('--write', 'write it')
+  .action(({ check }) => {
+    if (check) checkWsdl(areas);
+    else writeWsdl(areas);
+  });
+
+program
+  .command('openapi')
+  .description('print the OpenAPI 3.1 document')
+  .option('--url <url>', 'address of the REST door', 'https://bastion.example')
+  .option('--file <file>', 'write it there instead')
+  .action(({ url, file }) => {
+    const text = `${JSON.stringify(openApi(areas, url), undefined, 2)}\n`;
+    if (file) writeFileSync(file, text);
+    else process.stdout.write(text);
+  });
+
+function list(text: string): string[] {
+  return text.split(',').map(item => item.trim()).filter(Boolean);
+}
+
+async function withCore(work: (core: Core) => Promise<void>): Promise<void> {
+  const core = await openForCommand();
+  try {
+    await work(core);
+  } finally {
+    await core.close();
+  }
+}
+
+await program.parseAsync().catch((error: Error) => {
+  // Commands talk to operators: the reason, not the stack.
+  console.error(`bastion: ${error.message}`);
+  process.exitCode = 1;
+});
