@@ -11,10 +11,10 @@ import { withElementNames } from './faults.ts';
 import { commonNamespace, type SoapArea, type SoapOperation } from './model.ts';
 import { type IncomingMessage, readMessage } from './multipart.ts';
 import { ReceivedParts } from './received-parts.ts';
-import { type Asked, answer, type Reply, signedFault, strangerFault } from './reply.ts';
+import { type Asked, answer, type Partner, type Reply, signedFault, strangerFault } from './reply.ts';
 import type { EnvelopeSigner } from './sign.ts';
 import type { TokenReference } from './token.ts';
-import { type SignedBody, type Signer, type SoapContext, verifyEnvelope } from './verify.ts';
+import { type SignedBody, type SoapContext, verifyEnvelope } from './verify.ts';
 
 /** One HTTP request on its way in. */
 export interface Visit {
@@ -37,11 +37,11 @@ export interface SoapGate<Identity> {
   /** Whether the identity acts on another organisation than the one that its key is of. */
   actsForAnother(identity: Identity): boolean;
   /** The signer, if it is a certificate that the organisation (any, when not known yet) signs requests with. */
-  resolveSigner(identity: Identity | undefined, reference: TokenReference): Promise<Signer | undefined>;
+  resolveSigner(identity: Identity | undefined, reference: TokenReference): Promise<Partner | undefined>;
   /** Step 5: throws `replayed` the second time. */
-  spend(identity: Identity, body: SignedBody): Promise<void>;
+  spend(identity: Identity, body: SignedBody<Partner>): Promise<void>;
   /** Step 6. */
-  caller(identity: Identity, visit: Visit, body: SignedBody): Promise<Admitted>;
+  caller(identity: Identity, visit: Visit, body: SignedBody<Partner>): Promise<Admitted>;
 }
 
 export interface Admitted {
@@ -138,7 +138,7 @@ class Journey<I> {
     return this.#parts.gate.identify(this.#visit, { apiKey, orgId });
   }
 
-  #verify(early: I | undefined, message: IncomingMessage): Promise<SignedBody> {
+  #verify(early: I | undefined, message: IncomingMessage): Promise<SignedBody<Partner>> {
     return verifyEnvelope(message.root, {
       receivedAt: this.#visit.receivedAt,
       contextNamespace: commonNamespace,
@@ -148,7 +148,7 @@ class Journey<I> {
   }
 
   /** The identity that the headers and the signed Context agree on, whose signer's certificate is its own. */
-  async #proven(early: I | undefined, claimed: Claimed, body: SignedBody): Promise<I> {
+  async #proven(early: I | undefined, claimed: Claimed, body: SignedBody<Partner>): Promise<I> {
     const { gate } = this.#parts;
     const context = body.context ?? { apiKey: undefined, orgId: undefined };
     const agreed = { apiKey: agree(claimed, context, 'apiKey'), orgId: agree(claimed, context, 'orgId') };

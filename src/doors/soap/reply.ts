@@ -7,8 +7,8 @@ import { faultBody, faultStatus, unsignedFault } from './faults.ts';
 import type { SoapOperation } from './model.ts';
 import { type OutgoingPart, writeRelated } from './multipart.ts';
 import { ns } from './namespaces.ts';
-import { createEnvelopeSigner, type EnvelopeSigner } from './sign.ts';
-import type { SignedBody } from './verify.ts';
+import { createEnvelopeSigner, type EnvelopeSigner, type SignedAnswer } from './sign.ts';
+import type { SignedBody, Signer } from './verify.ts';
 
 /** What goes back over HTTP. */
 export interface Reply {
@@ -25,9 +25,19 @@ export function answerSigner({ privateKey, certificatePem }: Identity): Envelope
   return createEnvelopeSigner(privateKey, new X509Certificate(certificatePem), algorithm);
 }
 
+/** A signer, and how its partner wants to be answered. */
+export interface Partner extends Signer {
+  readonly policy: {
+    /** Answers repeat the request's signature value (WS-Security 1.1, 8.5). */
+    readonly signature_confirmation?: boolean;
+    /** Every fault is HTTP 500, for stacks that parse no other. */
+    readonly faults_as_500?: boolean;
+  };
+}
+
 /** What an answer repeats of the message that it answers. */
 export interface Asked {
-  readonly body: SignedBody;
+  readonly body: SignedBody<Partner>;
   /** Came as multipart/related: the sender reads it too, so binary values of the answer are attached. */
   readonly related: boolean;
   readonly now: Date;
@@ -51,15 +61,17 @@ export function answer(signer: EnvelopeSigner, operation: SoapOperation, output:
 export function signedFault(signer: EnvelopeSigner, refusal: Refusal, requestId: string, asked: Asked): Reply {
   const fault = faultBody(refusal, requestId);
   const body = signer.sign({ ...fault, ...related(asked, `${ns.wsa}/soap/fault`), now: asked.now });
-  return { status: faultStatus(refusal), contentType, body };
+  const status = asked.body.signer.policy.faults_as_500 ? 500 : faultStatus(refusal);
+  return { status, contentType, body };
 }
 
 export function strangerFault(refusal: Refusal, requestId: string): Reply {
   return { status: faultStatus(refusal), contentType, body: unsignedFault(refusal, requestId) };
 }
 
-/** WS-Addressing is spoken to those who speak it. */
-function related({ body }: Asked, action: string) {
+/** WS-Addressing is spoken to those who speak it, a confirmation given to those who want one. */
+function related({ body }: Asked, action: string): Pick<SignedAnswer, 'addressing' | 'confirms'> {
   const { messageId } = body.addressing;
-  return messageId === undefined ? {} : { addressing: { action, relatesTo: messageId } };
+  const confirms = body.signer.policy.signature_confirmation ? body.signatureValue : undefined;
+  return messageId === undefined ? { confirms } : { confirms, addressing: { action, relatesTo: messageId } };
 }

@@ -41,7 +41,7 @@ describe('the SOAP door over mutual TLS', () => {
       admitCertificate: async () => {},
       identify: async () => true,
       actsForAnother: () => false,
-      resolveSigner: async () => ({ certificate: partner.x509, publicKey: partner.publicKey }),
+      resolveSigner: async () => ({ certificate: partner.x509, publicKey: partner.publicKey, policy: {} }),
       spend: async () => {},
       caller: async () => ({ caller: {} as never, headers: {} }),
     };

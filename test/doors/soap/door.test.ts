@@ -12,9 +12,10 @@ import { encodeRequest } from '../../../src/doors/soap/encode.ts';
 import type { SoapGate } from '../../../src/doors/soap/exchange.ts';
 import { buildModel, commonNamespace } from '../../../src/doors/soap/model.ts';
 import { ns } from '../../../src/doors/soap/namespaces.ts';
+import type { Partner } from '../../../src/doors/soap/reply.ts';
 import { isNamed, parseXml, type XmlElement } from '../../../src/doors/soap/tree.ts';
 import { type SignedBody, verifyEnvelope } from '../../../src/doors/soap/verify.ts';
-import { newPartner, type Partner, signedEnvelope } from '../../kit/soap-signing.ts';
+import { newPartner, type Partner as Signing, signedEnvelope } from '../../kit/soap-signing.ts';
 import { sampleAreas } from './sample-areas.ts';
 
 const area = buildModel(sampleAreas).areas[0]!;
@@ -41,14 +42,15 @@ interface Answer {
 interface Scene {
   admit(): void;
   run(input: unknown): Promise<{ kind: 'done'; output: unknown } | { kind: 'held'; authorizationRequestId: string }>;
+  policy: Partner['policy'];
   ran: unknown[];
   steps: string[];
 }
 
 describe('the SOAP door', () => {
-  let partner: Partner;
-  let stranger: Partner;
-  let bastion: Partner;
+  let partner: Signing;
+  let stranger: Signing;
+  let bastion: Signing;
   let server: Server;
   let port: number;
   let scene: Scene;
@@ -72,7 +74,7 @@ describe('the SOAP door', () => {
     actsForAnother: ({ orgId }) => orgId !== undefined,
     resolveSigner: async (_, reference) =>
       reference.kind === 'certificate' && reference.certificate.fingerprint256 === partner.certificate.fingerprint256
-        ? partner
+        ? { ...partner, policy: scene.policy }
         : undefined,
     spend: async (_, body) => {
       if (spent.has(body.replayKey)) throw new Refusal('replayed');
@@ -103,7 +105,7 @@ describe('the SOAP door', () => {
     server.closeAllConnections();
   });
   beforeEach(() => {
-    scene = { admit: () => {}, run: async value => ({ kind: 'done', output: value }), ran: [], steps: [] };
+    scene = { admit: () => {}, run: async value => ({ kind: 'done', output: value }), policy: {}, ran: [], steps: [] };
   });
 
   function call(method: string, path: string, headers: Record<string, string> = {}, body = ''): Promise<Answer> {
@@ -191,6 +193,21 @@ describe('the SOAP door', () => {
     const { signedHeaders } = await verified(answer);
     expect([...signedHeaders]).to.include(`{${ns.wsa}}RelatesTo`);
     expect(answer.text).to.include('>urn:uuid:1</wsa:RelatesTo>');
+  });
+
+  it('confirms the signature of the request where the partner asked for that', async () => {
+    const sent = message();
+    const value = /<ds:SignatureValue>(.*)<\/ds:SignatureValue>/.exec(sent)![1];
+    scene.policy = { signature_confirmation: true };
+    const answer = await post(sent);
+    expect(answer.text).to.include(`Value="${value}"`).and.include('URI="#confirmation"');
+  });
+
+  it('gives faults as 500 to partners whose stack parses no other', async () => {
+    scene.policy = { faults_as_500: true };
+    const answer = await post(messageWith('<size>3', '<size>many'));
+    expect(answer.status).to.equal(500);
+    expect((await signedFault(answer)).code).to.equal('soap:Sender');
   });
 
   it('refuses wsa:Action and wsa:To that name something else', async () => {
