@@ -20,7 +20,9 @@ export async function partner(stage: Stage, tell: Narrator): Promise<void> {
     body: statement,
   };
   const asked = stage.responder.requests.length;
-  const { result, xml } = await client.call('SendSecureEmail', mailWith(stage, attachment), [attachment]);
+  const { result, xml } = await client.call('SendSecureEmail', mailWith(stage, attachment), {
+    attachments: [attachment],
+  });
   tell.hold('answered with a message id, after approval', String(result?.messageId).startsWith('msg_'), result);
   tell.show('answer', JSON.stringify(result));
 

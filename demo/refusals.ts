@@ -3,7 +3,7 @@ import { type Answer, type Call, call } from './rest-caller.ts';
 import type { Stage } from './stage.ts';
 
 /** Story (c), over REST: what each control refuses, and with which code. */
-export async function refusals(stage: Stage, tell: Narrator): Promise<void> {
+export async function refusals(stage: Stage, tell: Narrator, reader: string): Promise<void> {
   tell.chapter('What is refused over REST');
   const mail = { from: stage.sender, to: ['patient@example.com'], subject: 'No', body_html: '<p>Never sent.</p>' };
   const send: Call = { method: 'POST', path: '/v3/secure-email/send', body: mail };
@@ -25,8 +25,7 @@ export async function refusals(stage: Stage, tell: Narrator): Promise<void> {
   const elsewhere = await call(stage, { ...send, localAddress: '127.0.0.9' });
   refused('a call from an address nobody registered', elsewhere, 403, 'address_not_allowed');
 
-  const unscoped = await call(stage, { ...send, apiKey: await keyWithout(stage, tell) });
-  refused('a key that may only read', unscoped, 403, 'scope_missing');
+  refused('a key that may only read', await call(stage, { ...send, apiKey: reader }), 403, 'scope_missing');
 
   stage.responder.decide = () => 'deny';
   refused('the approval webhook denies', await call(stage, send), 403, 'approval_denied');
@@ -39,11 +38,13 @@ export async function refusals(stage: Stage, tell: Narrator): Promise<void> {
   tell.hold('none of them left', stage.sink.mails.length === sunkBefore, stage.sink.mails.length - sunkBefore);
 }
 
-async function keyWithout(stage: Stage, tell: Narrator): Promise<string> {
-  tell.step('POST /v3/api-keys: a key with secure_email:read alone, approved like every change of access');
+/** A key that may read secure mail and nothing else. */
+export async function readerKey(stage: Stage, tell: Narrator): Promise<string> {
+  tell.chapter('A key that may only read');
+  tell.step('POST /v3/api-keys with secure_email:read alone, approved like every change of access');
   const body = { name: 'Reader of the demo', scopes: ['secure_email:read'] };
   const answer = await call(stage, { method: 'POST', path: '/v3/api-keys', body });
   const { secret } = answer.body;
-  tell.hold('200, with the secret shown once', answer.status === 200 && typeof secret === 'string', answer.status);
+  tell.hold('200, with the secret shown once', answer.status === 200 && typeof secret === 'string', answer);
   return secret;
 }

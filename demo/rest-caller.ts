@@ -64,6 +64,7 @@ function send(stage: Stage, { method, path, headers, body, localAddress }: Wire)
       path,
       headers,
       localAddress,
+      family: 4,
       agent: false as const,
       timeout: 60_000,
       ...tls,
