@@ -2,7 +2,7 @@ import type { EntityManager } from '../../db/orm.ts';
 import { Member, Role } from '../organizations/entities.ts';
 
 /** What changes the controls themselves, or the tree: for owners and admins. */
-const controls = /^(?:api_keys|certificates|addresses|approvals|roles|members|organizations|orgs):write$/;
+const controls = /^(?:keys|certificates|addresses|approvals|org):write$/;
 
 /** The roles that every organisation has, by what their members' keys may do. */
 const builtIn: Readonly<Record<string, (scope: string) => boolean>> = {
@@ -24,5 +24,5 @@ export async function memberScopes(
   const allows = Object.hasOwn(builtIn, member.role) ? builtIn[member.role] : undefined;
   if (allows) return new Set(scopes.filter(allows));
   const role = await em.findOne(Role, { id: member.role, organizationId });
-  return new Set(scopes).intersection(new Set(role?.scopes ?? []));
+  return new Set(scopes.filter(scope => role?.scopes.includes(scope)));
 }

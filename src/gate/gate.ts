@@ -1,0 +1,206 @@
+import type { IncomingMessage } from 'node:http';
+import { isTrusted } from '../areas/access/credentials.ts';
+import { ApiKey } from '../areas/access/entities.ts';
+import type { Caller, Door } from '../core/caller.ts';
+import { Refusal } from '../core/errors.ts';
+import type { Services } from '../core/services.ts';
+import type { UsedOnce } from '../db/once.ts';
+import type { Database } from '../db/orm.ts';
+import { AllowedAddresses } from './allowed-addresses.ts';
+import { type Arrival, arrivalOf } from './arrival.ts';
+import {
+  type Claimed,
+  type Identified,
+  identify,
+  identifyCertificate,
+  type RequestCertificate,
+  requestCertificate,
+} from './identity.ts';
+import { type Allowance, Limits } from './limits.ts';
+import { certificatesOf, findRegistrations } from './records.ts';
+
+interface GateParts {
+  readonly db: Database;
+  readonly services: Services;
+  readonly once: UsedOnce;
+  /** SHA-256 thumbprints of TLS proxies, whose word on the client's certificate and address is taken. */
+  readonly proxyThumbprints: readonly string[];
+  /** Requests a minute and key. */
+  readonly rateLimit: number;
+}
+
+/** What the signature covered, and what the headers ask for beside it. */
+export interface Proven {
+  readonly digest: string;
+  readonly idempotencyKey: string | undefined;
+  readonly prefer: string | undefined;
+}
+
+const rememberedMs = 10 * 60_000;
+const lastUsedEveryMs = 60_000;
+
+/**
+ * Who is calling. The doors take its steps in order: admit (address), identify (certificate, address, key), count the body
+ * and read it, verify the signature (by their own kind), spend the nonce or replay key, count, make the caller. Each step
+ * throws the Refusal of its class; the first that fails is the answer.
+ */
+export class Gate {
+  readonly #parts: GateParts;
+  readonly #proxies: ReadonlySet<string>;
+  readonly #addresses: AllowedAddresses;
+  readonly #limits: Limits;
+  readonly #noted = new Map<string, number>();
+  #noting: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: GateParts) {
+    const { db, services } = parts;
+    this.#parts = parts;
+    this.#proxies = new Set(parts.proxyThumbprints);
+    this.#limits = new Limits(db, parts.rateLimit);
+    this.#addresses = new AllowedAddresses(db, error =>
+      services.log.error({ err: error }, 'the allowlists could not be read; those from before stay in use'),
+    );
+  }
+
+  async start(): Promise<void> {
+    await this.#addresses.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#addresses.stop();
+    await this.#noting;
+    await this.#limits.close();
+  }
+
+  /** Takes changed allowlists into use at once; otherwise it takes a second. */
+  reloadAddresses(): Promise<void> {
+    return this.#addresses.reload();
+  }
+
+  /** Step 1, in memory: the source address stands in some allowlist, and sends no more than one should. */
+  admit(request: IncomingMessage, facts: { door: Door; requestId: string; receivedAt: Date }): Arrival {
+    const arrival = arrivalOf(request, facts, this.#proxies);
+    if (arrival.address === undefined || !this.#addresses.has(arrival.address))
+      throw new Refusal('address_not_allowed');
+    this.#limits.admitAddress(arrival.address);
+    return arrival;
+  }
+
+  /** Step 2. Throws 400, 401 or 403. */
+  identify(arrival: Arrival, claimed: Claimed): Promise<Identified> {
+    return identify(this.#parts, arrival, claimed);
+  }
+
+  /** Step 2 without a key: for what needs a registered certificate and an allowed address only. */
+  identifyCertificate(arrival: Arrival): Promise<void> {
+    return identifyCertificate(this.#parts, arrival);
+  }
+
+  /** Step 3: the certificate's bucket, before the body is asked for. */
+  admitBody({ thumbprint }: Pick<RequestCertificate, 'thumbprint'>): void {
+    this.#limits.admitCertificate(thumbprint);
+  }
+
+  /** The certificates with which the identified organisation, or one above it, may sign requests now. */
+  async requestCertificates({ line, arrival }: Identified): Promise<RequestCertificate[]> {
+    const all = await certificatesOf(this.#parts.db, line);
+    return all
+      .filter(each => isTrusted(each, 'request', this.#parts.services, arrival.receivedAt))
+      .map(requestCertificate);
+  }
+
+  /** The certificate with this thumbprint if some organisation signs requests with it now. */
+  async anyRequestCertificate(thumbprint: string): Promise<RequestCertificate | undefined> {
+    const all = await findRegistrations(this.#parts.db, thumbprint);
+    const { services } = this.#parts;
+    const found = all.find(each => isTrusted(each, 'request', services, services.clock.now()));
+    return found && requestCertificate(found);
+  }
+
+  /** Step 5 of signed HTTP requests. The signer's nonces are its own; the key does not matter. */
+  async spendNonce({ certificate, arrival }: Identified, nonce: string): Promise<void> {
+    const first = await this.#spend(arrival, 'nonce', `${certificate.thumbprint} ${nonce}`);
+    if (!first) throw new Refusal('nonce_reused');
+  }
+
+  /** Step 5 of signed messages. `replayKey` is made of the signer and all that was signed. */
+  async spendReplayKey(arrival: Arrival, replayKey: string): Promise<void> {
+    const first = await this.#spend(arrival, 'message', replayKey);
+    if (!first) {
+      throw new Refusal(
+        'replayed',
+        'This signed message has been received before. Two messages with equal content and a clock of whole seconds look alike: sign a unique wsa:MessageID, or milliseconds.',
+      );
+    }
+  }
+
+  #spend({ receivedAt }: Arrival, kind: string, key: string): Promise<boolean> {
+    return this.#parts.once.use(kind, key, new Date(receivedAt.getTime() + rememberedMs));
+  }
+
+  /** Step 6, first half: counts the request. Its headers belong on every answer from here on. */
+  count({ key }: Identified): Promise<Allowance> {
+    return this.#limits.count(key.id);
+  }
+
+  /** Step 6: the caller, if what it acts on is in standing and within its limit. Throws 404, 403 or 429. */
+  caller(identified: Identified, allowance: Allowance, proven: Proven): Caller {
+    const { arrival, acting, key, certificate } = identified;
+    const organization = acting?.at(-1);
+    if (!acting || !organization) throw new Refusal('not_found');
+    if (acting.some(each => each.status !== 'active')) throw new Refusal('organization_suspended');
+    this.#requireRegion(acting.findLast(each => each.dataRegion !== null)?.dataRegion);
+    if (allowance.retryAfter !== undefined) {
+      throw new Refusal('rate_limited', undefined, { retryAfter: allowance.retryAfter });
+    }
+    this.#noteUse(identified);
+    return {
+      door: arrival.door,
+      requestId: arrival.requestId,
+      address: identified.address,
+      organization: { id: organization.id, path: organization.path },
+      key: {
+        id: key.id,
+        name: key.name,
+        organizationId: key.organizationId,
+        organizationPath: key.organizationPath,
+        scopes: identified.scopes,
+        bound: key.boundPath !== undefined,
+      },
+      certificate: { id: certificate.id, thumbprint: certificate.thumbprint },
+      request: { method: arrival.request.method!, path: arrival.request.url!, digest: proven.digest },
+      idempotencyKey: idempotencyKey(proven.idempotencyKey),
+      respondAsync: prefers(proven.prefer, 'respond-async'),
+      receivedAt: arrival.receivedAt,
+    };
+  }
+
+  /** A node that is configured with a region serves only what belongs there; data without a region may be anywhere. */
+  #requireRegion(region: string | null | undefined): void {
+    const { dataRegion } = this.#parts.services.settings;
+    if (dataRegion !== undefined && region && region !== dataRegion) throw new Refusal('region_mismatch');
+  }
+
+  /** Once a minute and key, beside the request: nobody waits for it, and nothing depends on it. */
+  #noteUse({ key, arrival }: Identified): void {
+    const now = arrival.receivedAt;
+    const noted = this.#noted.get(key.id) ?? key.lastUsedAt?.getTime() ?? 0;
+    if (now.getTime() - noted < lastUsedEveryMs) return;
+    if (this.#noted.size > 10_000) this.#noted.clear();
+    this.#noted.set(key.id, now.getTime());
+    const write = () => this.#parts.db.fork('system').nativeUpdate(ApiKey, { id: key.id }, { lastUsedAt: now });
+    this.#noting = this.#noting.then(write).catch(error => {
+      this.#parts.services.log.warn({ err: error, key: key.id }, 'the last use of a key was not noted');
+    });
+  }
+}
+
+function idempotencyKey(value: string | undefined): string | undefined {
+  if (value === undefined || /^[!-~]{1,255}$/.test(value)) return value;
+  throw new Refusal('malformed', 'Idempotency-Key must be 1 to 255 printable characters without spaces.');
+}
+
+/** RFC 7240: preferences are separated by commas, their parameters by semicolons. */
+function prefers(header: string | undefined, preference: string): boolean {
+  return (header ?? '').split(',').some(each => each.split(/[;=]/, 1)[0]!.trim().toLowerCase() === preference);
+}

@@ -1,0 +1,100 @@
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../core/caller.ts';
+import { normalizeThumbprint, thumbprintOf } from '../core/certificates.ts';
+import { Refusal } from '../core/errors.ts';
+import type { Arrival } from './arrival.ts';
+import { type CertificateReference, isNamedBy } from './certificate-selection.ts';
+import type { Gate } from './gate.ts';
+import type { Identified, RequestCertificate } from './identity.ts';
+import { singleHeaders } from './signature.ts';
+
+interface Visit {
+  readonly request: IncomingMessage;
+  readonly requestId: string;
+  readonly receivedAt: Date;
+}
+
+interface Signer {
+  readonly certificate: X509Certificate;
+  readonly publicKey: KeyObject;
+}
+
+interface VerifiedBody {
+  /** 64 hex digits: the signer and all that was signed. */
+  readonly replayKey: string;
+}
+
+/** The gate's steps as signed messages need them: the request itself is not signed, what it carries is. */
+export function soapGate(gate: Gate) {
+  const arrivals = new WeakMap<IncomingMessage, Arrival>();
+  const arrivalOf = ({ request }: Visit): Arrival => {
+    const arrival = arrivals.get(request);
+    if (!arrival) throw new Error('the address was not admitted');
+    return arrival;
+  };
+  return {
+    admit({ request, requestId, receivedAt }: Visit): void {
+      arrivals.set(request, gate.admit(request, { door: 'soap', requestId, receivedAt }));
+    },
+
+    async admitCertificate(visit: Visit): Promise<void> {
+      await gate.identifyCertificate(arrivalOf(visit));
+    },
+
+    async identify(visit: Visit, claimed: { apiKey: string; orgId: string | undefined }): Promise<Identified> {
+      const identity = await gate.identify(arrivalOf(visit), { ...claimed, thumbprint: claimedThumbprint(visit) });
+      gate.admitBody(identity.certificate);
+      return identity;
+    },
+
+    actsForAnother({ key, acting }: Identified): boolean {
+      return acting?.at(-1)?.path !== (key.boundPath ?? key.organizationPath);
+    },
+
+    async resolveSigner(
+      identity: Identified | undefined,
+      reference: CertificateReference,
+    ): Promise<Signer | undefined> {
+      if (identity === undefined) return signerOfAny(gate, reference);
+      if (isNamedBy(identity.certificate.certificate, reference)) return identity.certificate;
+      const all = await gate.requestCertificates(identity);
+      return all.find(({ certificate }) => isNamedBy(certificate, reference));
+    },
+
+    async spend({ arrival }: Identified, { replayKey }: VerifiedBody): Promise<void> {
+      await gate.spendReplayKey(arrival, replayKey);
+    },
+
+    async caller(
+      identity: Identified,
+      { request }: Visit,
+      { replayKey }: VerifiedBody,
+    ): Promise<{ caller: Caller; headers: Readonly<Record<string, string>> }> {
+      const allowance = await gate.count(identity);
+      const headers = singleHeaders(request.rawHeaders);
+      const caller = gate.caller(identity, allowance, {
+        digest: `sha256:${replayKey}`,
+        idempotencyKey: headers.get('idempotency-key'),
+        prefer: headers.get('prefer'),
+      });
+      return { caller, headers: allowance.headers };
+    },
+  };
+}
+
+/** Before the key is known a certificate can be looked up by what is unique about it, not by what an issuer gave it. */
+async function signerOfAny(gate: Gate, reference: CertificateReference): Promise<RequestCertificate | undefined> {
+  if (reference.kind === 'certificate') return gate.anyRequestCertificate(thumbprintOf(reference.certificate));
+  const isSha256 = reference.kind === 'thumbprint' && reference.hash === 'sha256';
+  return isSha256 ? gate.anyRequestCertificate(reference.value.toString('hex')) : undefined;
+}
+
+/** Not needed over SOAP; who sends it anyway means it. */
+function claimedThumbprint({ request }: Visit): string | undefined {
+  const value = singleHeaders(request.rawHeaders).get('bastion-cert-thumbprint');
+  if (value === undefined) return undefined;
+  const thumbprint = normalizeThumbprint(value);
+  if (thumbprint === undefined) throw new Refusal('certificate_invalid');
+  return thumbprint;
+}
