@@ -1,8 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { areas } from './areas.ts';
 import type { CertificateUse } from './areas/access/entities.ts';
 import type { Core } from './app.ts';
+import { verifyDetached } from './core/detached-signature.ts';
+import type { Checkpoint } from './db/audit-chain.ts';
 import { verifyAudit } from './db/audit-verify.ts';
 import { openApi } from './doors/rest/openapi.ts';
 import { openForCommand, serve } from './main.ts';
@@ -94,10 +97,14 @@ audit
   .option('--anchor <file>', 'checkpoints kept elsewhere, one JSON a line, as the log has them')
   .action(({ anchor }) =>
     withCore(async core => {
-      const anchors = anchor === undefined ? [] : readAnchors(anchor);
-      const report = await verifyAudit(core.db, { anchor: anchors, certificate: core.services.identity.certificatePem });
+      const { publicKey } = new X509Certificate(core.services.identity.certificatePem);
+      const report = await verifyAudit(
+        core.db,
+        (statement, signature) => verifyDetached(publicKey, statement, signature),
+        anchor === undefined ? [] : readAnchors(anchor),
+      );
       console.log(JSON.stringify(report, undefined, 2));
-      if (!report.ok) process.exitCode = 1;
+      if (!report.intact) process.exitCode = 1;
     }),
   );
 
@@ -121,6 +128,15 @@ program
     if (file) writeFileSync(file, text);
     else process.stdout.write(text);
   });
+
+/** Checkpoints as the log has them, whole log lines or the checkpoint alone. */
+function readAnchors(file: string): Checkpoint[] {
+  const lines = readFileSync(file, 'utf8').split('\n').filter(line => line.includes('bastion.audit.checkpoint'));
+  return lines.map(line => {
+    const parsed = JSON.parse(line) as Checkpoint | { checkpoint: Checkpoint };
+    return 'checkpoint' in parsed ? parsed.checkpoint : parsed;
+  });
+}
 
 function list(text: string): string[] {
   return text.split(',').map(item => item.trim()).filter(Boolean);
