@@ -3,7 +3,7 @@ import { defineEntity, type InferEntity } from '@mikro-orm/core';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { newId } from '../core/ids.ts';
 import { AuditEvent } from './audit.ts';
-import { hash, id, idOf, instant, integer, longText } from './columns.ts';
+import { flag, hash, id, idOf, instant, integer, longText } from './columns.ts';
 import { withLease } from './leases.ts';
 import type { Database, EntityManager } from './orm.ts';
 import { emit } from './outbox.ts';
@@ -34,6 +34,8 @@ export const AuditHead = defineEntity({
     hash: hash(),
     checkpointSequence: integer(),
     checkpointAt: instant(),
+    /** Whether the checkpoint covers the whole chain. */
+    signed: flag(),
   },
 });
 export type AuditHead = InferEntity<typeof AuditHead>;
@@ -73,12 +75,15 @@ export async function chainAudit(
   sign: (statement: string) => string,
   { checkpoint = 'due' }: { checkpoint?: 'due' | 'now' } = {},
 ): Promise<Checkpoint[]> {
+  const now = checkpoint === 'now';
+  // Asked before the lease is taken: an idle node writes nothing.
+  if ((await organizationsToVisit(db, now)).length === 0) return [];
   const checkpoints = await withLease(db, 'audit-chain', { ttlMs: leaseTtlMs, waitMs: 0 }, async (_lease, lost) => {
     const signed: Checkpoint[] = [];
-    for (const organization of await organizationsToVisit(db)) {
+    for (const organization of await organizationsToVisit(db, now)) {
       while (!lost.aborted && (await chainBatch(db, organization))) {}
       if (lost.aborted) break;
-      const made = await signHead(db, organization, sign, checkpoint === 'now');
+      const made = await signHead(db, organization, sign, now);
       if (made) signed.push(made);
     }
     return signed;
@@ -86,13 +91,18 @@ export async function chainAudit(
   return checkpoints ?? [];
 }
 
-async function organizationsToVisit(db: Database): Promise<string[]> {
+async function organizationsToVisit(db: Database, checkpointNow: boolean): Promise<string[]> {
   const em = db.fork('system');
   const unchained = await em.countBy(AuditEvent, 'organizationId', { where: { chained: false } });
-  const heads = await em.find(AuditHead, {});
-  const unsigned = heads.filter(head => head.sequence > head.checkpointSequence).map(head => head.organization);
-  return [...new Set([...Object.keys(unchained), ...unsigned])];
+  const heads = await em.find(AuditHead, { signed: false });
+  const now = await db.now();
+  const due = heads.filter(head => checkpointNow || isDue(head, now)).map(head => head.organization);
+  return [...new Set([...Object.keys(unchained), ...due])];
 }
+
+/** The first at once, then one a minute. */
+const isDue = (head: AuditHead, now: Date): boolean =>
+  head.checkpointSequence === 0 || now.getTime() - head.checkpointAt.getTime() >= checkpointEveryMs;
 
 /** True while there may be more. The head's compare-and-set fences out a node that lost its lease without noticing. */
 async function chainBatch(db: Database, organization: string): Promise<boolean> {
@@ -107,7 +117,7 @@ async function chainBatch(db: Database, organization: string): Promise<boolean> 
     const moved = await em.nativeUpdate(
       AuditHead,
       { organization, sequence: from.sequence },
-      { sequence: to.sequence, hash: to.hash },
+      { sequence: to.sequence, hash: to.hash, signed: false },
     );
     if (moved !== 1) throw new Error(`the audit chain of ${organization} was moved by another node`);
     await em.insertMany(AuditLink, links);
@@ -123,7 +133,7 @@ async function chainBatch(db: Database, organization: string): Promise<boolean> 
 async function headOf(em: EntityManager, organization: string, now: Date): Promise<{ sequence: number; hash: string }> {
   const head = await em.findOne(AuditHead, { organization });
   if (head) return head;
-  await em.insert(AuditHead, { organization, ...emptyChain, checkpointSequence: 0, checkpointAt: now });
+  await em.insert(AuditHead, { organization, ...emptyChain, checkpointSequence: 0, checkpointAt: now, signed: true });
   return emptyChain;
 }
 
@@ -158,10 +168,8 @@ async function signHead(
   const signedAt = await db.now();
   return transaction(db, 'system', async em => {
     const head = await em.findOne(AuditHead, { organization });
-    if (!head || head.sequence === head.checkpointSequence) return undefined;
-    const due =
-      now || head.checkpointSequence === 0 || signedAt.getTime() - head.checkpointAt.getTime() >= checkpointEveryMs;
-    if (!due) return undefined;
+    if (!head || head.signed) return undefined;
+    if (!now && !isDue(head, signedAt)) return undefined;
     const { sequence, hash: headHash } = head;
     const statement = canonicalJson({
       type: 'bastion.audit.checkpoint',
@@ -179,7 +187,11 @@ async function signHead(
       signedAt,
       ...made,
     });
-    await em.nativeUpdate(AuditHead, { organization }, { checkpointSequence: sequence, checkpointAt: signedAt });
+    await em.nativeUpdate(
+      AuditHead,
+      { organization },
+      { checkpointSequence: sequence, checkpointAt: signedAt, signed: true },
+    );
     emit(em, 'audit.checkpoint', made, organization);
     await em.flush();
     return made;

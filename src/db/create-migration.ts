@@ -1,13 +1,10 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { fileURLToPath } from 'node:url';
 import { type AnyEntity, openDatabase } from './orm.ts';
 
 /**
  * Writes the migration that brings the tables from the last migration to today's entities, for the dialect of `url`. With
- * `initial` all migrations of the dialect are replaced by one: only before the first release.
- *
- *   node src/db/create-migration.ts [--initial] --entities <module that exports `entities`> [--url mysql://…/an-empty-database]
+ * `initial` all migrations of the dialect are replaced by one: only before the first release. `url` names an empty database.
  */
 export async function createMigration(
   entities: readonly AnyEntity[],
@@ -27,18 +24,4 @@ export async function createMigration(
   } finally {
     await db.close();
   }
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      entities: { type: 'string' },
-      url: { type: 'string', default: 'sqlite::memory:' },
-      initial: { type: 'boolean', default: false },
-    },
-  });
-  if (!values.entities) throw new Error('--entities is required');
-  const module = (await import(pathToFileURL(values.entities).href)) as { entities: readonly AnyEntity[] };
-  const name = await createMigration(module.entities, values.url, { initial: values.initial });
-  console.log(name ? `wrote ${name}` : 'the migrations are up to date');
 }
