@@ -56,15 +56,16 @@ export function readSecurityHeader(headers: readonly XmlElement[]): SecurityHead
 const securityChildren = new Set([`{${ns.wsu}}Timestamp`, `{${ns.ds}}Signature`, `{${ns.wsse}}BinarySecurityToken`]);
 
 /** Elements that one message holds at most once, wherever: a second one can only be there to be mistaken for the first. */
-const singletons = new Set([
-  ...['Envelope', 'Header', 'Body'].flatMap(local => [`{${ns.soap}}${local}`, `{${ns.soap11}}${local}`]),
-  `{${ns.wsse}}Security`,
-  `{${ns.wsu}}Timestamp`,
-  ...['Signature', 'SignedInfo', 'SignatureValue', 'KeyInfo'].map(local => `{${ns.ds}}${local}`),
+const singletons: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  [ns.soap, new Set(['Envelope', 'Header', 'Body'])],
+  [ns.soap11, new Set(['Envelope', 'Header', 'Body'])],
+  [ns.wsse, new Set(['Security'])],
+  [ns.wsu, new Set(['Timestamp'])],
+  [ns.ds, new Set(['Signature', 'SignedInfo', 'SignatureValue', 'KeyInfo'])],
 ]);
 
 /** Content that could carry a second, signed but unprocessed, message. */
-const banned = new Set(['Object', 'Manifest', 'SignatureProperties'].map(local => `{${ns.ds}}${local}`));
+const banned = new Set(['Object', 'Manifest', 'SignatureProperties']);
 
 /**
  * Walks the whole document once and makes sure that no name leads to two things.
@@ -77,25 +78,22 @@ export function indexDocument(root: XmlElement): ReadonlyMap<string, XmlElement>
   const seen = new Set<string>();
   const pending: XmlElement[] = [root];
   for (let element = pending.pop(); element !== undefined; element = pending.pop()) {
-    if (protectedNamespaces.has(element.namespace)) {
-      const name = `{${element.namespace}}${element.local}`;
-      if (banned.has(name)) refuse(`${element.local} is not accepted`);
-      if (singletons.has(name)) {
-        if (seen.has(name)) refuse(`there are two elements ${element.local}`);
-        seen.add(name);
-      }
+    const { namespace, local } = element;
+    if (namespace === ns.ds && banned.has(local)) refuse(`${local} is not accepted`);
+    if (singletons.get(namespace)?.has(local)) {
+      const name = `{${namespace}}${local}`;
+      if (seen.has(name)) refuse(`there are two elements ${local}`);
+      seen.add(name);
     }
-    for (const { local, value } of element.attributes) {
-      if (local.length !== 2 || local.toLowerCase() !== 'id') continue;
-      if (ids.has(value)) refuse('two elements have the same identifier');
-      ids.set(value, element);
+    for (const attribute of element.attributes) {
+      if (attribute.local.length !== 2 || attribute.local.toLowerCase() !== 'id') continue;
+      if (ids.has(attribute.value)) refuse('two elements have the same identifier');
+      ids.set(attribute.value, element);
     }
     for (const child of element.children) if (typeof child !== 'string') pending.push(child);
   }
   return ids;
 }
-
-const protectedNamespaces: ReadonlySet<string> = new Set([ns.soap, ns.soap11, ns.wsse, ns.wsu, ns.ds]);
 
 /**
  * SOAP 1.2 part 1, section 2.4: a mandatory header block for us that we do not know ends the processing.
