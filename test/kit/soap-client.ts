@@ -23,7 +23,10 @@ export interface SoapCredentials {
   cert: string;
   key: string;
   apiKey: string;
+  /** In a signed Context, as everything that directs a message at another organisation. */
   orgId?: string;
+  /** The partner's clock. */
+  now?: () => Date;
 }
 
 export interface SoapFault {
@@ -66,7 +69,7 @@ export interface SoapClient {
 
 /** @param areas what the server serves; operations are found by name in all of them */
 export function soapClient(areas: readonly Area[], credentials: SoapCredentials): SoapClient {
-  const { origin, ca, cert, key, apiKey, orgId } = credentials;
+  const { origin, ca, cert, key, apiKey, orgId, now = () => new Date() } = credentials;
   const agent = new Agent({ ca, cert, key, keepAlive: true });
   const partner = {
     certificate: new X509Certificate(cert),
@@ -88,6 +91,8 @@ export function soapClient(areas: readonly Area[], credentials: SoapCredentials)
       const [area, operation] = find(name);
       const signed = signedEnvelope(partner, {
         body: encodeRequest(operation, input),
+        created: now(),
+        expires: null,
         ...(context ? contextHeader(apiKey, orgId) : {}),
         ...envelope,
       });
@@ -97,7 +102,7 @@ export function soapClient(areas: readonly Area[], credentials: SoapCredentials)
         ...headers,
       };
       const answer = await exchange(agent, 'POST', origin + area.path, sent, raw ?? signed);
-      return { ...answer, ...(await readAnswer(answer.text, operation)) };
+      return { ...answer, ...(await readAnswer(answer.text, operation, now())) };
     },
     get: path => exchange(agent, 'GET', origin + path, {}),
     close: () => agent.destroy(),
@@ -135,19 +140,20 @@ function exchange(
 async function readAnswer(
   text: string,
   operation: SoapOperation,
+  receivedAt: Date,
 ): Promise<Omit<SoapAnswer, 'status' | 'headers' | 'text'>> {
   const signed = text.includes(`<ds:Signature `);
-  const body = signed ? await verifiedBody(text) : unsignedBody(text);
+  const body = signed ? await verifiedBody(text, receivedAt) : unsignedBody(text);
   if (!isNamed(body, ns.soap, 'Fault'))
     return { signed, output: decodeAnswer(operation, body) as Record<string, unknown> };
   return { signed, fault: readFault(body) };
 }
 
-async function verifiedBody(text: string): Promise<XmlElement> {
+async function verifiedBody(text: string, receivedAt: Date): Promise<XmlElement> {
   const { operation } = await verifyEnvelope(
     { octets: Buffer.from(text), charset: 'utf-8' },
     {
-      receivedAt: new Date(),
+      receivedAt,
       contextNamespace: commonNamespace,
       resolve: async reference =>
         reference.kind === 'certificate'

@@ -1,6 +1,6 @@
 import { finished, pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
-import { type Request, type Response, Router } from 'express';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { asRefusal, Refusal } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import type { Area } from '../../core/operation.ts';
@@ -23,21 +23,26 @@ const spoolOctets = 2 ** 30;
  * The extranet: `POST /soap/<version>/<area>` takes SOAP 1.2 messages, `GET` of the same address with `?wsdl`, and of
  * `common.xsd` beside it, gives the description. Addresses in it come from the settings, never from a request.
  */
-export function soapDoor<I>({ gate, run, areas, services }: SoapParts<I>): Router {
+export function soapDoor<I>({ gate, run, areas, services }: SoapParts<I>): Express {
   const model = buildModel(areas);
   const parts = { gate, run, services, room: new SpoolRoom(spoolOctets), signer: answerSigner(services.identity) };
-  const router = Router({ caseSensitive: true, strict: true });
+  const app = express().disable('x-powered-by').enable('case sensitive routing').enable('strict routing');
   for (const area of model.areas) {
-    router.post(area.path, async (req, res) => {
+    app.post(area.path, async (req, res) => {
       await send(req, res, await exchange(parts, area, visitOf(req, res, services)));
     });
   }
   const description = describer(model, services);
-  router.use(async (req, res) => {
+  app.use(async (req, res) => {
     const visit = visitOf(req, res, services);
     await send(req, res, await described(parts, visit, description));
   });
-  return router;
+  app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
+    services.log.error({ err: error }, 'the SOAP door failed');
+    const reply = strangerFault(new Refusal('internal'), res.getHeader('Bastion-Request-Id') as string);
+    return res.headersSent ? void res.destroy() : send(req, res, { ...reply, headers: {} });
+  });
+  return app;
 }
 
 /** What is not a message: the description, for an allowed address with a registered certificate, or a refusal. */

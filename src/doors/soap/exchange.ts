@@ -55,7 +55,7 @@ type Outcome = { kind: 'done'; output: unknown } | { kind: 'held'; authorization
 export interface ExchangeParts<Identity> {
   readonly gate: SoapGate<Identity>;
   readonly run: (operation: Operation, caller: Caller, input: unknown) => Promise<Outcome>;
-  readonly services: Pick<Services, 'clock' | 'settings' | 'log'>;
+  readonly services: Pick<Services, 'clock' | 'settings' | 'log' | 'metrics'>;
   readonly room: SpoolRoom;
   readonly signer: EnvelopeSigner;
 }
@@ -67,16 +67,31 @@ export interface Answered extends Reply {
 /** One SOAP message and its answer. Every refusal becomes a fault, signed as soon as the sender is proven. */
 export async function exchange<I>(parts: ExchangeParts<I>, area: SoapArea, visit: Visit): Promise<Answered> {
   const journey = new Journey(parts, area, visit);
+  const stop = parts.services.metrics.requestSeconds.startTimer({ door: 'soap' });
   try {
-    return { ...(await journey.travel()), headers: journey.headers };
+    const reply = await journey.travel();
+    journey.count('done');
+    return { ...reply, headers: journey.headers };
   } catch (error) {
     const refusal = asRefusal(error);
-    if (refusal.code === 'internal')
-      parts.services.log.error({ err: error, requestId: visit.requestId }, 'SOAP failed');
+    journey.count(refusal.code === 'approval_pending' ? 'held' : refusal.code);
+    log(parts.services.log, visit, error, refusal);
     const retry: Record<string, string> = {};
     if (refusal.retryAfter !== undefined) retry['Retry-After'] = String(refusal.retryAfter);
     return { ...journey.fault(refusal), headers: { ...journey.headers, ...retry } };
+  } finally {
+    stop();
   }
+}
+
+/** The cause says what a stranger is not told. */
+function log(logger: Services['log'], { requestId }: Visit, error: unknown, { code, cause }: Refusal): void {
+  if (code === 'internal') logger.error({ err: error, requestId }, 'a SOAP message failed');
+  else
+    logger.info(
+      { requestId, code, cause: cause instanceof Error ? cause.message : undefined },
+      'a SOAP message was refused',
+    );
 }
 
 class Journey<I> {
@@ -85,6 +100,8 @@ class Journey<I> {
   readonly #visit: Visit;
   /** Set when the sender is proven. */
   #asked: Asked | undefined;
+  /** Name of the operation, once it is known. */
+  #operation = 'unknown';
   headers: Readonly<Record<string, string>> = {};
 
   constructor(parts: ExchangeParts<I>, area: SoapArea, visit: Visit) {
@@ -100,9 +117,9 @@ class Journey<I> {
     this.#visit.proceed();
     const message = await readMessage(this.#visit.request, this.#visit.request.headers['content-type']);
     const body = await this.#verify(early, message);
-    const identity = await this.#proven(early, claimed, body);
-    this.#asked = { body, related: message.root.contentId !== undefined, now: services.clock.now() };
-    const operation = this.#operation(body);
+    const { identity, partner } = await this.#prove(early, claimed, body);
+    this.#asked = { body, partner, related: message.root.contentId !== undefined, now: services.clock.now() };
+    const operation = this.#find(body);
     await using spool = room.open();
     const parts = await ReceivedParts.receive(message, body, spool);
     const input = decodeRequest(operation, body.operation, parts);
@@ -117,6 +134,12 @@ class Journey<I> {
     const { requestId } = this.#visit;
     if (this.#asked === undefined) return strangerFault(refusal, requestId);
     return signedFault(this.#parts.signer, refusal, requestId, this.#asked);
+  }
+
+  count(outcome: string): void {
+    const { metrics } = this.#parts.services;
+    if (this.#asked === undefined) metrics.strangers.inc({ door: 'soap', code: outcome });
+    else metrics.requests.inc({ operation: this.#operation, door: 'soap', outcome });
   }
 
   /** What can be judged by the headers, before the body is read. */
@@ -147,33 +170,35 @@ class Journey<I> {
     });
   }
 
-  /** The identity that the headers and the signed Context agree on, whose signer's certificate is its own. */
-  async #proven(early: I | undefined, claimed: Claimed, body: SignedBody<Partner>): Promise<I> {
-    const { gate } = this.#parts;
+  /** The identity that the headers and the signed Context agree on, and its own registration of the signer. */
+  async #prove(early: I | undefined, claimed: Claimed, body: SignedBody<Partner>): Promise<Proven<I>> {
     const context = body.context ?? { apiKey: undefined, orgId: undefined };
     const agreed = { apiKey: agree(claimed, context, 'apiKey'), orgId: agree(claimed, context, 'orgId') };
-    const same = agreed.apiKey === claimed.apiKey && agreed.orgId === claimed.orgId;
-    if (early !== undefined && same) return this.#allowed(early, context);
-    const identity = await this.#identify(agreed);
-    const { certificate } = body.signer;
-    const own = await gate.resolveSigner(identity, { kind: 'certificate', certificate, path: [] });
-    if (own === undefined) throw new Refusal('certificate_invalid');
-    return this.#allowed(identity, context);
-  }
-
-  /** HTTP headers are not signed here, so they alone cannot direct a message at another organisation. */
-  #allowed(identity: I, { orgId }: SoapContext): I {
-    if (orgId === undefined && this.#parts.gate.actsForAnother(identity)) {
+    const isSame = agreed.apiKey === claimed.apiKey && agreed.orgId === claimed.orgId;
+    const proven =
+      early !== undefined && isSame
+        ? { identity: early, partner: body.signer }
+        : await this.#identifyAgain(agreed, body);
+    // HTTP headers are not signed here, so they alone cannot direct a message at another organisation.
+    if (context.orgId === undefined && this.#parts.gate.actsForAnother(proven.identity)) {
       throw new Refusal('signature_invalid', undefined, { cause: new Error('orgId is not in a signed Context') });
     }
-    return identity;
+    return proven;
+  }
+
+  async #identifyAgain(agreed: Claimed, { signer: { certificate } }: SignedBody): Promise<Proven<I>> {
+    const identity = await this.#identify(agreed);
+    const partner = await this.#parts.gate.resolveSigner(identity, { kind: 'certificate', certificate, path: [] });
+    if (partner === undefined) throw new Refusal('certificate_invalid');
+    return { identity, partner };
   }
 
   /** From the signed Body, never from SOAPAction or the address. */
-  #operation({ operation: element, addressing }: SignedBody): SoapOperation {
+  #find({ operation: element, addressing }: SignedBody): SoapOperation {
     const operation = element.namespace === this.#area.namespace && this.#area.operations.get(element.local);
     if (!operation)
-      throw new Refusal('malformed', `This service has no operation {${element.namespace}}${element.local}.`);
+      throw new Refusal('malformed', `There is no operation {${element.namespace}}${element.local} here.`);
+    this.#operation = operation.name;
     const to = this.#parts.services.settings.soapUrl + this.#area.path;
     checkAddressing(addressing, { to, action: operation.action });
     return operation;
@@ -187,6 +212,11 @@ class Journey<I> {
     const { authorizationRequestId } = outcome;
     throw new Refusal('approval_pending', undefined, { authorizationRequestId });
   }
+}
+
+interface Proven<I> {
+  readonly identity: I;
+  readonly partner: Partner;
 }
 
 interface Claimed {

@@ -37,7 +37,8 @@ export interface Partner extends Signer {
 
 /** What an answer repeats of the message that it answers. */
 export interface Asked {
-  readonly body: SignedBody<Partner>;
+  readonly body: SignedBody;
+  readonly partner: Partner;
   /** Came as multipart/related: the sender reads it too, so binary values of the answer are attached. */
   readonly related: boolean;
   readonly now: Date;
@@ -61,7 +62,7 @@ export function answer(signer: EnvelopeSigner, operation: SoapOperation, output:
 export function signedFault(signer: EnvelopeSigner, refusal: Refusal, requestId: string, asked: Asked): Reply {
   const fault = faultBody(refusal, requestId);
   const body = signer.sign({ ...fault, ...related(asked, `${ns.wsa}/soap/fault`), now: asked.now });
-  const status = asked.body.signer.policy.faults_as_500 ? 500 : faultStatus(refusal);
+  const status = asked.partner.policy.faults_as_500 ? 500 : faultStatus(refusal);
   return { status, contentType, body };
 }
 
@@ -70,8 +71,8 @@ export function strangerFault(refusal: Refusal, requestId: string): Reply {
 }
 
 /** WS-Addressing is spoken to those who speak it, a confirmation given to those who want one. */
-function related({ body }: Asked, action: string): Pick<SignedAnswer, 'addressing' | 'confirms'> {
+function related({ body, partner }: Asked, action: string): Pick<SignedAnswer, 'addressing' | 'confirms'> {
   const { messageId } = body.addressing;
-  const confirms = body.signer.policy.signature_confirmation ? body.signatureValue : undefined;
+  const confirms = partner.policy.signature_confirmation ? body.signatureValue : undefined;
   return messageId === undefined ? { confirms } : { confirms, addressing: { action, relatesTo: messageId } };
 }

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import express from 'express';
 import { pino } from 'pino';
+import { createMetrics } from '../../../src/core/metrics.ts';
 import type { Services } from '../../../src/core/services.ts';
 import { soapDoor } from '../../../src/doors/soap/door.ts';
 import type { SoapGate } from '../../../src/doors/soap/exchange.ts';
@@ -34,6 +34,7 @@ describe('the SOAP door over mutual TLS', () => {
       clock: { now: () => new Date() },
       settings: { soapUrl: '' },
       log: pino({ level: 'silent' }),
+      metrics: createMetrics(),
       identity: { privateKey: signing.privateKey, certificatePem: signing.certificate },
     };
     const gate: SoapGate<true> = {
@@ -51,7 +52,7 @@ describe('the SOAP door over mutual TLS', () => {
     };
     const door = soapDoor({ gate, run, areas: sampleAreas, services: services as unknown as Services });
     const options = { cert: tls.certificate, key: tls.key, ca, requestCert: true, rejectUnauthorized: true };
-    server = createServer(options, express().use(door));
+    server = createServer(options, door);
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
     const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     services.settings.soapUrl = origin;

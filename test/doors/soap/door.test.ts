@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import express from 'express';
 import { pino } from 'pino';
 import { Refusal } from '../../../src/core/errors.ts';
+import { createMetrics } from '../../../src/core/metrics.ts';
 import type { Services } from '../../../src/core/services.ts';
 import { decodeAnswer } from '../../../src/doors/soap/decode.ts';
 import { soapDoor } from '../../../src/doors/soap/door.ts';
@@ -89,13 +89,14 @@ describe('the SOAP door', () => {
       clock: { now: () => new Date() },
       settings: { soapUrl: 'https://soap.example' },
       log: pino({ level: 'silent' }),
+      metrics: createMetrics(),
       identity: { privateKey: bastion.privateKey, certificatePem: bastion.certificate.toString() },
     } as unknown as Services;
     const run = (_op: unknown, _caller: unknown, value: unknown) => {
       scene.ran.push(value);
       return scene.run(value);
     };
-    const app = express().use(soapDoor({ gate, run, areas: sampleAreas, services }));
+    const app = soapDoor({ gate, run, areas: sampleAreas, services });
     server = createServer(app).on('checkContinue', app);
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
     port = (server.address() as AddressInfo).port;
