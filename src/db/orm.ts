@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,8 +137,11 @@ interface Settings {
   cleanUp: () => void;
 }
 
+/** Where a database that need not last waits for no disk. */
+const temporary = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 async function sqliteSettings(name: string): Promise<Settings> {
-  const folder = name === ':memory:' ? await mkdtemp(join(tmpdir(), 'bastion-sqlite-')) : undefined;
+  const folder = name === ':memory:' ? await mkdtemp(join(temporary, 'bastion-sqlite-')) : undefined;
   const file = folder ? join(folder, 'bastion.db') : name;
   return {
     settings: { driver: BastionSqliteDriver, dbName: file, driverOptions: () => new SqliteDialect(file) },
