@@ -1,6 +1,10 @@
 import { expect } from 'chai';
+import { Refusal } from '../../src/core/errors.ts';
+import { canonicalize } from '../../src/doors/soap/canonical.ts';
 import { ns } from '../../src/doors/soap/namespaces.ts';
+import { SignedBody } from '../../src/doors/soap/verify.ts';
 import { cut, newScene, refusedCases, replace, type Scene, verifyTrusting } from '../kit/hostile-soap.ts';
+import { mutated, seeded } from '../kit/random-xml.ts';
 import {
   areaNamespace,
   operationXml,
@@ -196,5 +200,20 @@ describe('signed messages that were taken apart and put together again', () => {
           `<wsse:UsernameToken><wsse:Username>x</wsse:Username></wsse:UsernameToken>${signature}`,
         ]),
     });
+  });
+
+  it('survive no edit: of 4,000 damaged messages each is refused or says what was signed', async () => {
+    const random = seeded(11);
+    const original = canonicalize((await verifyTrusting(partner, valid)).operation);
+    let accepted = 0;
+    for (let round = 0; round < 4_000; round++) {
+      const damaged = mutated(valid, random);
+      const outcome = await verifyTrusting(partner, damaged).catch((error: unknown) => error);
+      if (outcome instanceof Refusal) continue;
+      expect(outcome, `round ${round}\n${damaged}`).to.be.instanceOf(SignedBody);
+      expect(canonicalize((outcome as SignedBody).operation), `round ${round}\n${damaged}`).to.equal(original);
+      accepted++;
+    }
+    expect(accepted, 'edits to what is not signed, such as white space in tags').to.be.within(1, 2_000);
   });
 });

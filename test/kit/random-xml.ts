@@ -78,3 +78,35 @@ function shuffled<T>(items: readonly T[], random: () => number): T[] {
     .sort((a, b) => a.at - b.at)
     .map(({ item }) => item);
 }
+
+/** One or two random edits at places where they hurt. */
+export function mutated(xml: string, random: () => number): string {
+  const scraps = [
+    '<',
+    '>',
+    '&',
+    '"',
+    "'",
+    '/',
+    ':',
+    '=',
+    ' ',
+    '\r\n',
+    ']]>',
+    '<!--',
+    '-->',
+    '&#',
+    'xmlns',
+    'x',
+    '\t',
+    ';',
+    '<a>',
+  ];
+  let text = xml;
+  for (let edits = random() < 0.5 ? 1 : 2; edits > 0; edits--) {
+    const at = Math.floor(random() * text.length);
+    const cut = random() < 0.5 ? Math.floor(random() * 3) : 0;
+    text = text.slice(0, at) + scraps[Math.floor(random() * scraps.length)] + text.slice(at + cut);
+  }
+  return text;
+}

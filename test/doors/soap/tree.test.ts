@@ -4,7 +4,7 @@ import { Refusal } from '../../../src/core/errors.ts';
 import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { decodeXml } from '../../../src/doors/soap/lexical.ts';
 import { attributeOf, childElements, parseXml, textOf, type XmlElement } from '../../../src/doors/soap/tree.ts';
-import { randomDocument, seeded } from '../../kit/random-xml.ts';
+import { mutated, randomDocument, seeded } from '../../kit/random-xml.ts';
 
 const read = (text: string): XmlElement => parseXml(decodeXml(Buffer.from(text)));
 
@@ -28,38 +28,6 @@ function byUs(text: string): string | undefined {
     if (error instanceof Refusal) return undefined;
     throw error;
   }
-}
-
-/** One or two random edits at places where they hurt. */
-function mutated(xml: string, random: () => number): string {
-  const scraps = [
-    '<',
-    '>',
-    '&',
-    '"',
-    "'",
-    '/',
-    ':',
-    '=',
-    ' ',
-    '\r\n',
-    ']]>',
-    '<!--',
-    '-->',
-    '&#',
-    'xmlns',
-    'x',
-    '\t',
-    ';',
-    '<a>',
-  ];
-  let text = xml;
-  for (let edits = random() < 0.5 ? 1 : 2; edits > 0; edits--) {
-    const at = Math.floor(random() * text.length);
-    const cut = random() < 0.5 ? Math.floor(random() * 3) : 0;
-    text = text.slice(0, at) + scraps[Math.floor(random() * scraps.length)] + text.slice(at + cut);
-  }
-  return text;
 }
 
 describe('the XML tree', () => {
