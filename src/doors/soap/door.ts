@@ -16,8 +16,8 @@ export interface SoapParts<Identity> extends Pick<ExchangeParts<Identity>, 'gate
   readonly services: Services;
 }
 
-/** Octets of attachments in hand at once, for all senders together. */
-const spoolOctets = 2 ** 30;
+/** Octets of attachments in hand at once, for all senders together; decoding them takes about three times that in memory. */
+const spoolOctets = 256 * 1024 * 1024;
 
 /**
  * The extranet: `POST /soap/<version>/<area>` takes SOAP 1.2 messages, `GET` of the same address with `?wsdl`, and of

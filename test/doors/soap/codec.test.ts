@@ -278,6 +278,35 @@ describe('the SOAP codec', () => {
     expect(refusalOf(() => decode(xml)).errors).to.have.length(20);
   });
 
+  it('answers 3,000 damaged requests with a value or a Refusal, never with another error', () => {
+    const next = random(42);
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(next() * from.length)]!;
+    const xml = encodeRequest(echo, full);
+    const tags = [...xml.matchAll(/<[^>]+>[^<]*/g)].map(match => match[0]);
+    const damage = [
+      () => tags.filter(tag => tag !== pick(tags)),
+      () => tags.flatMap(tag => (next() < 0.05 ? [tag, pick(tags)] : [tag])),
+      () =>
+        tags.map(tag =>
+          next() < 0.05 ? tag.replace(/>[^<]*$/, `>${pick(['', '-', '1e9', '<b/>', 'NaN', '\u0600'])}`) : tag,
+        ),
+      () =>
+        tags.map(tag =>
+          next() < 0.05 ? tag.replace(/^<(\w+)/, `<$1 ${pick(['xsi:nil="true"', 'id="__proto__"', 'a=""'])}`) : tag,
+        ),
+    ];
+    let refused = 0;
+    for (let i = 0; i < 3000; i++) {
+      try {
+        decode(pick(damage)().join(''));
+      } catch (error) {
+        expect(error).to.be.instanceOf(Refusal);
+        refused++;
+      }
+    }
+    expect(refused).to.be.greaterThan(1000).and.lessThan(3000);
+  });
+
   it('takes an attached part by contentId or xop:Include, with the hash that the Body gives', () => {
     const taken: unknown[] = [];
     const parts = { take: (...asked: unknown[]) => (taken.push(asked) > 0 ? 'AAAA' : '') };
