@@ -9,6 +9,9 @@ const allowed = new Set([
   ...['insert', 'insertMany', 'nativeUpdate', 'nativeDelete', 'isInTransaction'],
 ]);
 
+/** What would leave the filter or the transaction, or share an answer with another organisation. */
+const unsafeOptions = ['filters', 'cache', 'ctx', 'schema', 'connectionType'];
+
 /** The entity manager for business code: bound to one organisation for good. */
 export function restrict(em: EntityManager, organizationId: string): TenantEntityManager {
   const restricted: EntityManager = new Proxy(em, {
@@ -34,7 +37,8 @@ export function restrict(em: EntityManager, organizationId: string): TenantEntit
 
 function checkArguments(method: string, args: unknown[], organizationId: string): void {
   if (args.some(argument => hasRaw(argument))) throw new TenancyViolation(`raw SQL in em.${method}`);
-  if (hasOwn(args.at(-1), 'filters')) throw new TenancyViolation(`filters changed in em.${method}`);
+  const option = unsafeOptions.find(name => hasOwn(args.at(-1), name));
+  if (option) throw new TenancyViolation(`option ${option} in em.${method}`);
   if (method === 'create' && (args[2] as { managed?: boolean } | undefined)?.managed) {
     throw new TenancyViolation('a managed entity comes from the database');
   }

@@ -91,10 +91,8 @@ export function organizationEntity<
       [tenantFilter]: {
         name: tenantFilter,
         default: true,
-        cond: (tenant: TenantParameters) =>
-          tenant.system
-            ? {}
-            : { $or: [...withinPath(tenant.reach).$or, { path: { $in: ancestorPaths(tenant.reach) } }] },
+        cond: (tenant: TenantParameters, type: 'read' | 'update' | 'delete') =>
+          tenant.system ? {} : type === 'read' ? visibleFrom(tenant.reach) : withinPath(tenant.reach),
       },
     },
   });
@@ -137,6 +135,9 @@ function boundOrganization(em: EntityManager): string {
 export function withinPath(path: string) {
   return { $or: [{ path }, { path: { $gte: `${path}/`, $lt: `${path}0` } }] } satisfies FilterQuery<{ path: string }>;
 }
+
+/** Ancestors may be seen, to inherit from; they are changed from above. */
+const visibleFrom = (path: string) => ({ $or: [...withinPath(path).$or, { path: { $in: ancestorPaths(path) } }] });
 
 export function isWithinPath(path: string, ancestor: string): boolean {
   return path === ancestor || path.startsWith(`${ancestor}/`);

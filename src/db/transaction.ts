@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeadlockException, DriverException, LockWaitTimeoutException } from '@mikro-orm/core';
 import { Refusal } from '../core/errors.ts';
@@ -5,6 +6,10 @@ import type { Database, EntityManager } from './orm.ts';
 import type { Tenant } from './tenancy.ts';
 
 const attempts = 5;
+const retryForMs = 10_000;
+
+/** Which database this line of execution has a transaction open on. */
+const around = new AsyncLocalStorage<{ readonly db: Database; open: boolean }>();
 
 /**
  * Runs `work` in a transaction bound to `tenant`. The whole of it runs again after a deadlock or lock timeout, so it must
@@ -15,13 +20,28 @@ export async function transaction<T>(
   tenant: Tenant,
   work: (em: EntityManager) => Promise<T>,
 ): Promise<T> {
+  // On SQLite the inner one would wait for the outer to end, and on MySQL for its locks: for ever, but for the timeout.
+  const outer = around.getStore();
+  if (outer?.open && outer.db === db) throw new Error('a transaction inside a transaction would wait for itself');
+  const deadline = performance.now() + retryForMs;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await db.fork(tenant).transactional(em => work(em as EntityManager));
+      return await once(db, tenant, work);
     } catch (error) {
-      if (attempt === attempts || !isContention(error)) throw presentable(error);
+      const again = attempt < attempts && performance.now() < deadline && isContention(error);
+      if (!again) throw presentable(error);
       await sleep(Math.random() * 10 * 2 ** attempt);
     }
+  }
+}
+
+async function once<T>(db: Database, tenant: Tenant, work: (em: EntityManager) => Promise<T>): Promise<T> {
+  const here = { db, open: true };
+  try {
+    return await around.run(here, () => db.fork(tenant).transactional(em => work(em as EntityManager)));
+  } finally {
+    // What was started inside and outlives it is free to open its own.
+    here.open = false;
   }
 }
 

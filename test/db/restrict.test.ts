@@ -72,6 +72,7 @@ describe('the entity manager of business code', () => {
       em.find(Policy, {}, { filters: { tenant: { system: true, id: '', reach: '' } } }),
     'switches the filter off in findAll': em => em.findAll(Policy, { filters: { tenant: false } }),
     'switches the filter off in nativeDelete': em => em.nativeDelete(Policy, {}, { filters: false }),
+    'shares cached answers': em => em.find(Policy, {}, { cache: 1000 }),
     'has raw SQL as a value': em => em.find(Policy, { name: raw("'x' or 1 = 1") }),
     'has raw SQL as a key': em => em.find(Policy, { [raw('1 = 1) or (1')]: 1 }),
     'has raw SQL deep inside': em => em.find(Policy, { $or: [{ $and: [{ name: raw('name') }] }] }),

@@ -38,11 +38,16 @@ describe('tenancy', () => {
   it('shows an organisation its own rows only [BAS-031]', async () => {
     const seen = await read(db, acme, async em => [
       (await em.find(Policy, {})).map(policy => policy.name),
+      (await em.findAll(Policy)).length,
+      (await em.findAndCount(Policy, {}))[1],
+      (await em.findByCursor(Policy, { first: 10, orderBy: { id: 'asc' } })).length,
+      await em.countBy(Policy, 'organizationId'),
       await em.findOne(Policy, { id: foreignId }),
       await em.findOne(Policy, foreignId),
+      await em.refresh(em.getReference(Policy, foreignId)),
       await em.count(Rule, {}),
     ]);
-    expect(seen).to.deep.equal([['of acme'], null, null, 0]);
+    expect(seen).to.deep.equal([['of acme'], 1, 1, 1, { org_acme: 1 }, null, null, null, 0]);
   });
 
   it('gives a new row the organisation it is created in', async () => {
@@ -190,6 +195,14 @@ describe('tenancy', () => {
         (await em.findOneOrFail(Organization, { id: 'org_root' })).name = 'ours';
       });
       expect(error).to.be.instanceOf(TenancyViolation);
+    });
+
+    it('leaves ancestors alone in native updates and deletes', async () => {
+      const changed = await transaction(db, acme, async em => [
+        await em.nativeUpdate(Organization, { id: 'org_root' }, { name: 'ours' }),
+        await em.nativeDelete(Organization, { id: 'org_root' }),
+      ]);
+      expect(changed).to.deep.equal([0, 0]);
     });
 
     it('refuses to take an organisation out of the reach', async () => {

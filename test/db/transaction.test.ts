@@ -69,6 +69,16 @@ describe('a transaction', () => {
     await Promise.all(both);
   });
 
+  it('refuses another one inside itself at once, and lets what outlives it open its own', async () => {
+    const inner = () => transaction(db, acme, em => em.count(Policy, {}));
+    expect((await rejection(transaction(db, acme, inner))).message).to.contain('would wait for itself');
+    let later: Promise<number> | undefined;
+    await transaction(db, acme, async () => {
+      later = new Promise(resolve => setTimeout(resolve, 20)).then(inner);
+    });
+    expect(await later).to.be.greaterThan(0);
+  });
+
   it('refuses a write that is based on an old version', async () => {
     const stale = db.fork(acme);
     const policy = await stale.findOneOrFail(Policy, { name: 'kept' });
