@@ -1,28 +1,27 @@
-import type { EntityManager } from '../../db/orm.ts';
-import { Member, Role } from '../organizations/entities.ts';
+import type { TenantEntityManager } from '../../core/operation.ts';
+import { type BuiltInRole, Member, Role } from '../organizations/entities.ts';
 
 /** What changes the controls themselves, or the tree: for owners and admins. */
 const controls = /^(?:keys|certificates|addresses|approvals|org):write$/;
 
 /** The roles that every organisation has, by what their members' keys may do. */
-const builtIn: Readonly<Record<string, (scope: string) => boolean>> = {
+const builtIn: Readonly<Record<BuiltInRole, (scope: string) => boolean>> = {
   owner: () => true,
   admin: () => true,
   member: scope => !controls.test(scope),
   readonly: scope => scope.endsWith(':read'),
 };
 
-/** Those of `scopes` that the role of an active member allows; none when there is no such member. `em` is in system mode. */
+/** Those of `scopes` that the member's role allows; none when there is no such member of the organisation. */
 export async function memberScopes(
-  em: EntityManager,
+  em: Pick<TenantEntityManager, 'findOne'>,
   organizationId: string,
   memberId: string,
   scopes: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const member = await em.findOne(Member, { id: memberId, organizationId, status: 'active' });
+  const member = await em.findOne(Member, { id: memberId, organizationId });
   if (!member) return new Set();
-  const allows = Object.hasOwn(builtIn, member.role) ? builtIn[member.role] : undefined;
-  if (allows) return new Set(scopes.filter(allows));
+  if (Object.hasOwn(builtIn, member.role)) return new Set(scopes.filter(builtIn[member.role as BuiltInRole]));
   const role = await em.findOne(Role, { id: member.role, organizationId });
   return new Set(scopes.filter(scope => role?.scopes.includes(scope)));
 }

@@ -2,6 +2,12 @@ import type { InferEntity } from '@mikro-orm/core';
 import { createdAt, id, idOf, instant, json, line, oneOf, sealed } from '../../db/columns.ts';
 import { organizationEntity, tenantEntity } from '../../db/tenancy.ts';
 
+/** What the organisation above allows. Absent: as many as wanted. */
+export interface OrganizationLimits {
+  /** Members, invited ones included. */
+  readonly seats?: number;
+}
+
 /** A tenant. `path` (ids from the root, joined by `/`) is its place in the tree and bounds who may see it. */
 export const Organization = organizationEntity({
   name: 'Organization',
@@ -17,6 +23,7 @@ export const Organization = organizationEntity({
     /** Null inherits the nearest ancestor's. */
     dataRegion: line(16).nullable(),
     settings: json<Record<string, string | number | boolean>>(),
+    limits: json<OrganizationLimits>().onCreate(() => ({})),
     createdAt: createdAt(),
     updatedAt: instant(),
   },
@@ -89,6 +96,10 @@ export const Role = tenantEntity({
   uniques: [{ properties: ['organizationId', 'name'] }],
 });
 export type Role = InferEntity<typeof Role>;
+
+/** The roles that every organisation has; access/roles.ts says what they allow. */
+export const builtInRoles = ['owner', 'admin', 'member', 'readonly'] as const;
+export type BuiltInRole = (typeof builtInRoles)[number];
 
 export const Member = tenantEntity({
   name: 'Member',
