@@ -278,6 +278,25 @@ describe('the job runner', () => {
       finish();
     });
 
+    it('waits for a claim that is just being made, and finishes that job too', async () => {
+      const runner = newRunner();
+      let claiming = false;
+      const { claims } = (runner.agenda as unknown as { backend: SqlBackend }).backend;
+      const claimNext = claims.claimNext.bind(claims);
+      claims.claimNext = async (...args) => {
+        claiming ||= args[0] === 'work';
+        await sleep(50);
+        return claimNext(...args);
+      };
+      runner.define('work', () => sleep(20));
+      await add('work');
+      await runner.start();
+      while (!claiming) await sleep(1);
+      await runner.stop();
+      expect(outcomes).to.deep.equal(['succeeded']);
+      expect(await runner.statistics()).to.include({ running: 0 });
+    });
+
     it('can be stopped before it was started, and twice', async () => {
       const runner = newRunner();
       await runner.stop();
