@@ -41,6 +41,8 @@ export interface Outside {
   resolver?: Resolver;
   outbound?: Outbound;
   log?: Logger;
+  /** Milliseconds after which a dead node's jobs are taken over. */
+  lockLifetime?: number;
 }
 
 /** Everything below the doors: enough for a command. */
@@ -99,6 +101,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     orm: db.orm,
     log,
     now: () => services.clock.now(),
+    lockLifetime: outside.lockLifetime,
     onOutcome: (job, outcome) => metrics.jobs.inc({ job, outcome }),
   });
   defineJobs(parts, runner, [...areaJobs, ...approvalJobs(parts), purgeUsedKeys(db)]);
@@ -106,7 +109,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
   const chain = chainAuditTrail(db, services);
 
   const state = { stopping: false };
-  const rest = await listenTls(config, config.ports.rest, restDoor({ gate, run, areas, services }));
+  const rest = await listenTls(config, config.ports.rest, restDoor({ gate, run: run.run, areas, services }));
   const soap = await listenTls(config, config.ports.soap, soapDoor({ gate: soapGate(gate), run: run.run, areas, services }));
   const health = await listen('127.0.0.1', config.ports.health, healthDoor({
     registry: metrics.registry,

@@ -1,15 +1,15 @@
+import type { Resolver } from 'node:dns/promises';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Resolver } from 'node:dns/promises';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { type App, startApp } from '../../src/app.ts';
+import { Domain } from '../../src/areas/organizations/entities.ts';
 import { areas } from '../../src/areas.ts';
 import { type ReadyConfig, readConfig } from '../../src/config.ts';
-import { Domain } from '../../src/areas/organizations/entities.ts';
 import type { Clock } from '../../src/core/clock.ts';
-import { RelaySink } from '../../src/development/relay-sink.ts';
+import { RelaySink, type SinkRules } from '../../src/development/relay-sink.ts';
 import { ApprovalResponder } from '../../src/development/responder.ts';
 import {
   allowAddress,
@@ -66,19 +66,25 @@ export class Kit {
   readonly set: CertificateSet;
   readonly responder: ApprovalResponder;
   readonly sink: RelaySink;
-  readonly databaseUrl: string;
+  /** How the sink misbehaves; tests set and clear its members. */
+  readonly sinkRules: SinkRules;
+  readonly config: ReadyConfig;
   /** `partner` with every scope and the domain `acme.test`. */
   tenant!: Tenant;
   readonly errors: string[] = [];
   readonly #cleanUp: (() => unknown)[];
 
-  constructor(parts: Pick<Kit, 'app' | 'clock' | 'set' | 'responder' | 'sink' | 'databaseUrl' | 'errors'>, cleanUp: (() => unknown)[]) {
+  constructor(
+    parts: Pick<Kit, 'app' | 'clock' | 'set' | 'responder' | 'sink' | 'sinkRules' | 'config' | 'errors'>,
+    cleanUp: (() => unknown)[],
+  ) {
     this.app = parts.app;
     this.clock = parts.clock;
     this.set = parts.set;
     this.responder = parts.responder;
     this.sink = parts.sink;
-    this.databaseUrl = parts.databaseUrl;
+    this.sinkRules = parts.sinkRules;
+    this.config = parts.config;
     this.errors = parts.errors;
     this.#cleanUp = cleanUp;
   }
@@ -112,17 +118,36 @@ export class Kit {
   }
 
   /** Clients for a key that exists. `orgId` goes into Bastion-Org-Id. */
-  caller({ id, apiKey, certificate, orgId }: { id: string; apiKey: string; certificate: Pair; orgId?: string }): Tenant {
+  caller({
+    id,
+    apiKey,
+    certificate,
+    orgId,
+  }: {
+    id: string;
+    apiKey: string;
+    certificate: Pair;
+    orgId?: string;
+  }): Tenant {
     const credentials = { ca: this.set.ca, cert: certificate.certificate, key: certificate.key, apiKey, orgId };
     const rest = restClient({ ...credentials, origin: this.app.rest.url, now: this.clock.now });
     const soap = soapClient(areas, { ...credentials, origin: this.app.soap.url });
-    this.#cleanUp.unshift(() => rest.close(), () => soap.close());
+    this.#cleanUp.unshift(
+      () => rest.close(),
+      () => soap.close(),
+    );
     return { id, apiKey, certificate, rest, soap };
   }
 
   async verifiedDomain(organizationId: string, domain: string): Promise<void> {
     await this.app.run.act(organizationId, { kind: 'cli', name: 'test.verify_domain' }, async ({ em, now }) => {
-      const row = { domain, verifiedDomain: domain, status: 'verified', verificationToken: 'test', verifiedAt: now } as const;
+      const row = {
+        domain,
+        verifiedDomain: domain,
+        status: 'verified',
+        verificationToken: 'test',
+        verifiedAt: now,
+      } as const;
       em.create(Domain, { ...row, createdAt: now });
     });
   }
@@ -144,9 +169,10 @@ export async function startKit({ resolver, config: changes = {}, beside }: KitOp
   const set = await certificates();
   const dataDir = mkdtempSync(join(tmpdir(), 'bastion-kit-'));
   writeFileSync(join(dataDir, 'ca.pem'), set.ca);
-  const { url, drop } = beside ? { url: beside.databaseUrl, drop: async () => {} } : await fresh(dataDir);
+  const { url, drop } = beside ? { url: beside.config.databaseUrl, drop: async () => {} } : await fresh(dataDir);
   const responder = beside?.responder ?? (await startResponder(set));
-  const sink = beside?.sink ?? (await RelaySink.start({ certificate: set.server.certificate, key: set.server.key }));
+  const sinkRules: SinkRules = beside?.sinkRules ?? {};
+  const sink = beside?.sink ?? (await startSink(set, sinkRules));
   const clock = beside?.clock ?? new TestClock();
   const errors: string[] = [];
   const config: ReadyConfig = {
@@ -173,7 +199,7 @@ export async function startKit({ resolver, config: changes = {}, beside }: KitOp
     drop,
     () => rmSync(dataDir, { recursive: true }),
   ];
-  const kit = new Kit({ app, clock, set, responder, sink, databaseUrl: url, errors }, cleanUp);
+  const kit = new Kit({ app, clock, set, responder, sink, sinkRules, config, errors }, cleanUp);
   if (beside) kit.tenant = kit.caller(beside.tenant);
   else kit.tenant = await kit.organization('Acme', { domain: 'acme.test' });
   return kit;
@@ -187,6 +213,14 @@ async function fresh(dataDir: string): Promise<{ url: string; drop(): Promise<vo
   const made = await freshUrl();
   return made.url.startsWith('sqlite') ? { url: `sqlite:${join(dataDir, 'kit.db')}`, drop: made.drop } : made;
 }
+
+const startSink = (set: CertificateSet, rules: SinkRules): Promise<RelaySink> =>
+  RelaySink.start({
+    certificate: set.server.certificate,
+    key: set.server.key,
+    recipient: address => rules.recipient?.(address),
+    message: mail => rules.message?.(mail),
+  });
 
 const startResponder = (set: CertificateSet): Promise<ApprovalResponder> =>
   ApprovalResponder.start({
