@@ -12,7 +12,7 @@ import {
 
 /** What RFC 5280 asks us to know of a certificate beside its names, dates and key, which node:crypto reads. */
 export interface Profile {
-  /** DER of the names, hex: names are equal when their octets are. */
+  /** As `comparableName` writes them. */
   readonly subject: string;
   readonly issuer: string;
   readonly serialNumber: string;
@@ -65,8 +65,8 @@ export function readProfile(certificate: X509Certificate): Profile {
   if (new Set(extensions.map(each => each.type)).size < extensions.length) throw new Error('an extension is repeated');
   const constraints = parsed.getExtension(BasicConstraintsExtension);
   return {
-    subject: hex(parsed.subjectName.toArrayBuffer()),
-    issuer: hex(parsed.issuerName.toArrayBuffer()),
+    subject: comparableName(parsed.subject),
+    issuer: comparableName(parsed.issuer),
     serialNumber: serialNumber(parsed.serialNumber),
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
@@ -88,8 +88,12 @@ export function serialNumber(hexDigits: string): string {
   return hexDigits.toLowerCase().replace(/^0+(?=.)/, '');
 }
 
-export function hex(content: ArrayBuffer): string {
-  return Buffer.from(content).toString('hex');
+/**
+ * Names are equal whatever their case, white space and kind of string (RFC 5280 section 7.1). They only select: what
+ * counts is the signature that follows.
+ */
+export function comparableName(name: string): string {
+  return name.toLowerCase().replace(/\s+/g, ' ');
 }
 
 export interface Algorithm {

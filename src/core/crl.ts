@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import { constants, type KeyObject, verify } from 'node:crypto';
 import { PemConverter, X509Crl } from '@peculiar/x509';
-import { type Algorithm, hex, isSound, readAlgorithm, serialNumber } from './certificate-profile.ts';
+import { type Algorithm, comparableName, isSound, readAlgorithm, serialNumber } from './certificate-profile.ts';
 
 /** A certificate revocation list (RFC 5280 section 5), complete or one partition of a divided one. */
 export interface RevocationList {
-  /** DER of the issuer's name, hex. */
+  /** As `comparableName` writes it. */
   readonly issuer: string;
   /** Lists of one issuer with the same partition replace each other: the newest counts. '' is the complete list. */
   readonly partition: string;
@@ -42,7 +42,7 @@ function readList(der: Buffer): RevocationList {
   const signature = Buffer.from(list.signature);
   const verified = new Map<string, boolean>();
   return {
-    issuer: hex(list.issuerName.toArrayBuffer()),
+    issuer: comparableName(list.issuer),
     partition,
     thisUpdate: list.thisUpdate.getTime(),
     nextUpdate: nextUpdate.getTime(),
