@@ -1,3 +1,4 @@
+import type { EventSubscriber } from '@mikro-orm/core';
 import { AllowedAddress } from '../areas/access/entities.ts';
 import { AddressSet } from '../core/addresses.ts';
 import type { Database } from '../db/orm.ts';
@@ -30,6 +31,7 @@ export class AllowedAddresses {
   }
 
   async start(): Promise<void> {
+    this.#db.orm.em.getEventManager().registerSubscriber(this.#ownChanges());
     await this.reload();
     this.#timer = setInterval(() => this.#look(), lookEveryMs);
     this.#timer.unref();
@@ -44,6 +46,22 @@ export class AllowedAddresses {
   async reload(): Promise<void> {
     const rows = await read(this.#db, 'system', em => em.find(AllowedAddress, {}, { fields: ['cidr'] }));
     this.#set = new AddressSet(rows.map(row => row.cidr));
+  }
+
+  /** What this node changes counts here as soon as it is committed. */
+  #ownChanges(): EventSubscriber {
+    const changing = new WeakSet<object>();
+    const reload = () => this.reload().catch(this.#onError);
+    return {
+      afterFlush: async ({ em, uow }) => {
+        if (!uow.getChangeSets().some(change => change.meta.class === AllowedAddress.meta.class)) return;
+        if (em.isInTransaction()) changing.add(em);
+        else await reload();
+      },
+      afterTransactionCommit: async ({ em }) => {
+        if (changing.delete(em)) await reload();
+      },
+    };
   }
 
   #look(): void {

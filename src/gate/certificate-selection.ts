@@ -32,7 +32,7 @@ export function isNamedBy(certificate: X509Certificate, reference: CertificateRe
 
 function keyIdentifierOf(certificate: X509Certificate): Buffer | undefined {
   const extension = new ParsedCertificate(certificate.raw).getExtension(SubjectKeyIdentifierExtension);
-  return extension && Buffer.from(extension.keyId, 'hex');
+  return extension ? Buffer.from(extension.keyId, 'hex') : undefined;
 }
 
 /** The attributes of a name without their order, spacing and quoting. */

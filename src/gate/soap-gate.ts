@@ -1,4 +1,3 @@
-import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../core/caller.ts';
 import { normalizeThumbprint, thumbprintOf } from '../core/certificates.ts';
@@ -13,11 +12,6 @@ interface Visit {
   readonly request: IncomingMessage;
   readonly requestId: string;
   readonly receivedAt: Date;
-}
-
-interface Signer {
-  readonly certificate: X509Certificate;
-  readonly publicKey: KeyObject;
 }
 
 interface VerifiedBody {
@@ -55,7 +49,7 @@ export function soapGate(gate: Gate) {
     async resolveSigner(
       identity: Identified | undefined,
       reference: CertificateReference,
-    ): Promise<Signer | undefined> {
+    ): Promise<RequestCertificate | undefined> {
       if (identity === undefined) return signerOfAny(gate, reference);
       if (isNamedBy(identity.certificate.certificate, reference)) return identity.certificate;
       const all = await gate.requestCertificates(identity);

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { Refusal } from '../../core/errors.ts';
+import { sha256Hex } from '../../core/request-signature.ts';
+
+export interface Body {
+  readonly octets: Buffer;
+  /** SHA-256, lowercase hex. */
+  readonly hash: string;
+}
+
+const empty: Body = { octets: Buffer.alloc(0), hash: sha256Hex('') };
+
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** Reads and hashes the body; 413 as soon as it is known to be longer than `limit` octets. */
+export async function readBody(request: IncomingMessage, limit: number): Promise<Body> {
+  if (!hasBody(request)) return empty;
+  if (Number(request.headers['content-length'] ?? 0) > limit) tooLarge(limit);
+  const hash = createHash('sha256');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // The stream stays open when the loop is left: the answer still has to go out over its socket.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > limit) tooLarge(limit);
+    hash.update(chunk);
+    chunks.push(chunk);
+  }
+  return { octets: Buffer.concat(chunks), hash: hash.digest('hex') };
+}
+
+function tooLarge(limit: number): never {
+  throw new Refusal('too_large', `The request body is larger than ${limit} octets.`);
+}

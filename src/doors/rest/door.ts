@@ -1,0 +1,132 @@
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { Caller } from '../../core/caller.ts';
+import { asRefusal, Refusal } from '../../core/errors.ts';
+import { newId } from '../../core/ids.ts';
+import type { Area, Operation } from '../../core/operation.ts';
+import { timestamp } from '../../core/schema.ts';
+import type { Services } from '../../core/services.ts';
+import type { Gate } from '../../gate/gate.ts';
+import { securityHeaders, sendJson, sendRefusal } from './answer.ts';
+import { authenticate } from './authenticate.ts';
+import { inputReader } from './input.ts';
+import { reference } from './reference.ts';
+
+type Outcome = { kind: 'done'; output: object } | { kind: 'held'; authorizationRequestId: string; expiresAt: Date };
+
+export interface RestParts {
+  readonly gate: Gate;
+  readonly run: { run(operation: Operation, caller: Caller, input: unknown): Promise<Outcome> };
+  readonly areas: readonly Area[];
+  readonly services: Services;
+  /** Octets of a request body; 10 MiB when absent. */
+  readonly bodyLimit?: number;
+}
+
+const defaultBodyLimit = 10 * 1024 * 1024;
+
+/**
+ * The internet: JSON over mutual TLS. Every path but the reference asks for all four controls before it says even whether
+ * it exists.
+ */
+export function restDoor({ gate, run, areas, services, bodyLimit = defaultBodyLimit }: RestParts): Express {
+  const app = express().disable('x-powered-by').disable('etag').set('query parser', false);
+  app.use(arrive(gate, services));
+  app.use(reference(areas, services));
+  app.use(async (request, response, next) => {
+    await authenticate(gate, request, response, bodyLimit);
+    next();
+  });
+  app.use(routes(areas, run, services));
+  app.use(() => {
+    throw new Refusal('not_found');
+  });
+  app.use(refuse(services));
+  return app;
+}
+
+/** Step 1 of the gate; what every answer carries is set before anything can go wrong. */
+function arrive(gate: Gate, { clock, metrics }: Services) {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    const stop = metrics.requestSeconds.startTimer({ door: 'rest' });
+    response.once('close', () => stop());
+    const requestId = newId('req');
+    response.setHeaders(
+      new Map(Object.entries({ ...securityHeaders, 'Bastion-Request-Id': requestId, 'X-Request-Id': requestId })),
+    );
+    response.locals.requestId = requestId;
+    response.locals.arrival = gate.admit(request, { door: 'rest', requestId, receivedAt: clock.now() });
+    next();
+  };
+}
+
+function routes(areas: readonly Area[], run: RestParts['run'], services: Services): express.Router {
+  const router = express.Router({ caseSensitive: true, strict: true });
+  const operations = areas.flatMap(area => area.operations);
+  const byPath = [...Map.groupBy(operations, op => op.path)].sort(([a], [b]) =>
+    literalFirst(a) < literalFirst(b) ? -1 : 1,
+  );
+  for (const [path, sharing] of byPath) {
+    const route = router.route(path.replace(/\{(\w+)\}/g, ':$1'));
+    const notAllowed = refuseMethod(sharing.map(op => op.method));
+    // Express would answer HEAD with what GET says.
+    route.head(notAllowed);
+    for (const op of sharing) route[methodName(op)](perform(op, run, services));
+    route.all(notAllowed);
+  }
+  return router;
+}
+
+/** Sorts `/a/me` before `/a/{id}`, so that the word is not taken for an id. */
+const literalFirst = (path: string): string => path.replaceAll('{', '\uffff');
+
+const methodName = (op: Operation) => op.method.toLowerCase() as 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+function refuseMethod(methods: readonly string[]) {
+  return (_request: Request, response: Response): void => {
+    response.setHeader('Allow', methods.join(', '));
+    throw new Refusal('method_not_allowed');
+  };
+}
+
+function perform(op: Operation, run: RestParts['run'], { metrics }: Services) {
+  const readInput = inputReader(op);
+  const count = (outcome: string) => metrics.requests.inc({ operation: op.soap, door: 'rest', outcome });
+  return async (request: Request, response: Response): Promise<void> => {
+    const { caller, octets } = response.locals as { caller: Caller; octets: Buffer };
+    try {
+      const outcome = await run.run(op, caller, readInput(request, octets));
+      count(outcome.kind);
+      if (outcome.kind === 'done') await sendJson(request, response, 200, outcome.output);
+      else await sendHeld(request, response, outcome);
+    } catch (error) {
+      count(asRefusal(error).code);
+      throw error;
+    }
+  };
+}
+
+function sendHeld(request: Request, response: Response, held: Extract<Outcome, { kind: 'held' }>): Promise<void> {
+  const { authorizationRequestId, expiresAt } = held;
+  response.setHeader('Location', `/v3/authorization-requests/${authorizationRequestId}`);
+  return sendJson(request, response, 202, {
+    status: 'pending',
+    authorization_request_id: authorizationRequestId,
+    expires_at: timestamp(expiresAt),
+  });
+}
+
+/** Everything thrown on the way; what is not a Refusal is logged in full and answered in fixed words. */
+function refuse({ log, metrics }: Services) {
+  return async (error: unknown, request: Request, response: Response, _next: NextFunction): Promise<void> => {
+    const refusal = asRefusal(error);
+    const { requestId, caller, arrival } = response.locals;
+    if (refusal.code === 'internal') log.error({ err: error, requestId }, 'REST request failed');
+    if (caller === undefined) {
+      metrics.strangers.inc({ door: 'rest', code: refusal.code });
+      const address = arrival?.address ?? request.socket.remoteAddress;
+      log.info({ requestId, code: refusal.code, address }, 'stranger refused');
+    }
+    if (response.headersSent) response.destroy();
+    else await sendRefusal(request, response, refusal);
+  };
+}

@@ -1,0 +1,81 @@
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import express, { type Router } from 'express';
+import { Refusal } from '../../core/errors.ts';
+import type { Area } from '../../core/operation.ts';
+import type { Services } from '../../core/services.ts';
+import { openApi } from './openapi.ts';
+
+/** Swagger UI writes style attributes and inline images; scripts come from its own files only. */
+const pagePolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const assets = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'];
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Bastion API reference</title>
+<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<main id="reference"></main>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`;
+
+/** Requests need a client certificate and a signature, which a page cannot make: nothing to try from here. */
+const start = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#reference',
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  supportedSubmitMethods: [],
+  validatorUrl: null,
+});
+`;
+
+/** `/openapi.json` and `/docs`: for every allowed address, without a key, from this host alone. */
+export function reference(areas: readonly Area[], { settings }: Services): Router {
+  const router = express.Router({ caseSensitive: true, strict: true });
+  const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+  let document: { url: string; text: string } | undefined;
+  const documentText = (): string => {
+    const url = settings.publicUrl;
+    if (document?.url !== url) document = { url, text: JSON.stringify(openApi(areas, url)) };
+    return document.text;
+  };
+  router.get('/openapi.json', (_request, response) => {
+    response.type('application/json').send(documentText());
+  });
+  router.get(['/docs', '/docs/'], (_request, response) => {
+    response.set('Content-Security-Policy', pagePolicy).type('html').send(page);
+  });
+  router.get('/docs/start.js', (_request, response) => {
+    response.type('text/javascript').send(start);
+  });
+  for (const asset of assets) {
+    router.get(`/docs/${asset}`, (_request, response, next) => {
+      response.set('Cache-Control', 'private, max-age=3600');
+      response.sendFile(asset, { root: folder, cacheControl: false }, next);
+    });
+  }
+  router.all(['/openapi.json', '/docs', '/docs/{*rest}'], (_request, response) => {
+    response.setHeader('Allow', 'GET, HEAD');
+    throw new Refusal('method_not_allowed');
+  });
+  return router;
+}
