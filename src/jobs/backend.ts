@@ -44,7 +44,8 @@ export class SqlBackend implements AgendaBackend {
     this.notificationChannel.on('error', onError);
     this.repository = new SqlJobRepository(this.store, this.claims, lockLifetime, {
       saved: () => noteEnqueued(this.store.em),
-      finished: () => this.notificationChannel.kick(),
+      // Not at once: the place of the job that ended is freed after this.
+      finished: () => setImmediate(() => this.notificationChannel.kick()),
       failed: onError,
     });
     orm.em.getEventManager().registerSubscriber({

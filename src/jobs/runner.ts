@@ -146,7 +146,6 @@ export class JobRunner {
     const done = this.#execute(run).finally(() => {
       this.#runs.delete(run);
       this.#free(definition);
-      this.#backend.notificationChannel.kick();
     });
     this.#runs.set(run, done);
   }
