@@ -35,6 +35,8 @@ export interface ResponderOptions {
   readonly bastionCertificate: string;
   readonly host?: string;
   readonly port?: number;
+  /** Its clock; the system's when absent. */
+  readonly now?: () => Date;
 }
 
 export class ApprovalResponder {
@@ -91,7 +93,7 @@ export class ApprovalResponder {
 
   /** Signs nothing but a challenge of Bastion's: whoever could choose the text would have an approval signed. */
   #prove(response: ServerResponse, challenge: string, verified: boolean): void {
-    if (!verified || !challenge.startsWith('bastion-approval-webhook:')) response.writeHead(403).end();
+    if (!verified || !challenge.startsWith('BASTION-APPROVAL-WEBHOOK\n')) response.writeHead(403).end();
     else reply(response, { challenge, signature: this.#sign(challenge) });
   }
 
@@ -115,7 +117,8 @@ export class ApprovalResponder {
       host: header('host'),
       contentType: header('content-type'),
     });
-    const fresh = Math.abs(Date.now() / 1000 - Number(timestamp)) <= 60 && !this.#seen.has(nonce);
+    const now = this.#options.now?.() ?? new Date();
+    const fresh = Math.abs(now.getTime() / 1000 - Number(timestamp)) <= 60 && !this.#seen.has(nonce);
     this.#seen.add(nonce);
     return fresh && verifyDetached(this.#bastion.publicKey, signed, header('bastion-signature'));
   }

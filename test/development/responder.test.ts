@@ -69,7 +69,7 @@ describe('the development approval webhook', () => {
   });
 
   it('answers a registration challenge with a signature over its text', async () => {
-    const challenge = 'bastion-approval-webhook:a-fresh-text';
+    const challenge = 'BASTION-APPROVAL-WEBHOOK\na-fresh-text';
     const answer = await post({ type: 'approval_webhook.challenge', challenge });
     expect(answer.challenge).to.equal(challenge);
     expect(verifyDetached(approver.publicKey, challenge, String(answer.signature))).to.equal(true);
@@ -79,7 +79,7 @@ describe('the development approval webhook', () => {
     const type = 'approval_webhook.challenge';
     expect(await post({ type, challenge: `${digest}CHG-1` })).to.deep.equal({ status: 403 });
     const stranger = { signer: await newPartner() };
-    expect(await post({ type, challenge: 'bastion-approval-webhook:x' }, stranger)).to.deep.equal({ status: 403 });
+    expect(await post({ type, challenge: 'BASTION-APPROVAL-WEBHOOK\nx' }, stranger)).to.deep.equal({ status: 403 });
   });
 
   it('denies when it is told to, without a signature', async () => {
