@@ -109,7 +109,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
   const chain = chainAuditTrail(db, services);
 
   const state = { stopping: false };
-  const rest = await listenTls(config, config.ports.rest, restDoor({ gate, run: run.run, areas, services }));
+  const rest = await listenTls(config, config.ports.rest, restDoor({ gate, run, areas, services }));
   const soap = await listenTls(config, config.ports.soap, soapDoor({ gate: soapGate(gate), run: run.run, areas, services }));
   const health = await listen('127.0.0.1', config.ports.health, healthDoor({
     registry: metrics.registry,

@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { areas } from './areas.ts';
 import type { CertificateUse } from './areas/access/entities.ts';
 import type { Core } from './app.ts';
+import { Refusal } from './core/errors.ts';
 import { verifyDetached } from './core/detached-signature.ts';
 import type { Checkpoint } from './db/audit-chain.ts';
 import { verifyAudit } from './db/audit-verify.ts';
@@ -153,6 +154,7 @@ async function withCore(work: (core: Core) => Promise<void>): Promise<void> {
 
 await program.parseAsync().catch((error: Error) => {
   // Commands talk to operators: the reason, not the stack.
-  console.error(`bastion: ${error.message}`);
+  const details = error instanceof Refusal ? error.errors.map(each => `\n  ${each.field}: ${each.message}`) : [];
+  console.error(`bastion: ${error.message}${details.join('')}`);
   process.exitCode = 1;
 });

@@ -35,15 +35,19 @@ async function production(config: ReadyConfig): Promise<{ stop(): Promise<void> 
 async function developmentServer(config: ReturnType<typeof readConfig>): Promise<{ stop(): Promise<void> }> {
   const standIns = await development(config);
   const app = await startApp(standIns.config);
-  const first = await firstOrganization(app, standIns.files, standIns.responder.url);
-  announce(app);
-  process.stdout.write(welcome(app, standIns, first));
-  return {
-    async stop() {
-      await app.stop();
-      await standIns.close();
-    },
+  const stop = async () => {
+    await app.stop();
+    await standIns.close();
   };
+  try {
+    const first = await firstOrganization(app, standIns.files, standIns.responder.url);
+    announce(app);
+    process.stdout.write(welcome(app, standIns, first));
+    return { stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 function announce({ services, rest, soap, health }: App): void {

@@ -52,7 +52,7 @@ function open({ port, ca, cert, key }: Target): Promise<TLSSocket> {
 
 function exchange(socket: TLSSocket, request: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
-    let received = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0);
     let whole = Number.POSITIVE_INFINITY;
     const onData = (piece: Buffer) => {
       received = received.length === 0 ? piece : Buffer.concat([received, piece]);

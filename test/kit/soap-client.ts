@@ -64,6 +64,8 @@ export interface SoapOverrides {
 export interface SoapClient {
   call(operation: string, input: object, overrides?: SoapOverrides): Promise<SoapAnswer>;
   get(path: string): Promise<{ status: number; text: string }>;
+  /** The octets that a call would send. */
+  envelope(operation: string, input: object): Buffer;
   close(): void;
 }
 
@@ -105,6 +107,7 @@ export function soapClient(areas: readonly Area[], credentials: SoapCredentials)
       return { ...answer, ...(await readAnswer(answer.text, operation, now())) };
     },
     get: path => exchange(agent, 'GET', origin + path, {}),
+    envelope: (name, input) => Buffer.from(signedEnvelope(partner, { body: encodeRequest(find(name)[1], input) })),
     close: () => agent.destroy(),
   };
 }
@@ -178,6 +181,8 @@ function readFault(fault: XmlElement): SoapFault {
 }
 
 export interface StockClient {
+  /** Names, as the WSDL has them. */
+  readonly operations: string[];
   /** Throws what node-soap throws at a fault. */
   call(operation: string, request: object): Promise<{ result: Record<string, unknown>; xml: string }>;
 }
@@ -201,7 +206,9 @@ export async function stockClient(area: string, credentials: SoapCredentials): P
       signerOptions: { idMode: 'wssecurity', prefix: 'ds' },
     }),
   );
+  const ports = Object.values(client.describe()).flatMap(service => Object.values(service as object));
   return {
+    operations: ports.flatMap(port => Object.keys(port)),
     async call(operation, request) {
       const [answer, xml] = await client[`${operation}Async`]({ request }, { httpsAgent });
       return { result: answer.result, xml };

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121105804 extends Migration {
-  override name = 'Migration20261121105804';
+export class Migration20261121110726 extends Migration {
+  override name = 'Migration20261121110726';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -183,7 +183,7 @@ export class Migration20261121105804 extends Migration {
     this.addSql(`create index \`jobs_finished\` on \`jobs\` (\`last_finished_at\`);`);
 
     this.addSql(
-      `create table \`organizations\` (\`id\` text not null primary key, \`parent_id\` text null, \`name\` text not null, \`status\` text not null, \`external_id\` text null, \`plan\` text null, \`data_region\` text null, \`settings\` json not null, \`created_at\` datetime not null, \`updated_at\` datetime not null, \`path\` text not null);`,
+      `create table \`organizations\` (\`id\` text not null primary key, \`parent_id\` text null, \`name\` text not null, \`status\` text not null, \`external_id\` text null, \`plan\` text null, \`data_region\` text null, \`settings\` json not null, \`limits\` json not null, \`created_at\` datetime not null, \`updated_at\` datetime not null, \`path\` text not null);`,
     );
     this.addSql(`create index \`organizations_parent_id_index\` on \`organizations\` (\`parent_id\`);`);
     this.addSql(`create unique index \`organizations_path_unique\` on \`organizations\` (\`path\`);`);

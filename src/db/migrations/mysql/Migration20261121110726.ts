@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121105804 extends Migration {
-  override name = 'Migration20261121105804';
+export class Migration20261121110726 extends Migration {
+  override name = 'Migration20261121110726';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -187,7 +187,7 @@ export class Migration20261121105804 extends Migration {
     this.addSql(`alter table \`jobs\` add index \`jobs_finished\` (\`last_finished_at\`);`);
 
     this.addSql(
-      `create table \`organizations\` (\`id\` varchar(40) not null, \`parent_id\` varchar(40) null, \`name\` varchar(200) not null, \`status\` varchar(40) not null, \`external_id\` varchar(200) null, \`plan\` varchar(60) null, \`data_region\` varchar(16) null, \`settings\` json not null, \`created_at\` datetime(3) not null, \`updated_at\` datetime(3) not null, \`path\` varchar(700) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
+      `create table \`organizations\` (\`id\` varchar(40) not null, \`parent_id\` varchar(40) null, \`name\` varchar(200) not null, \`status\` varchar(40) not null, \`external_id\` varchar(200) null, \`plan\` varchar(60) null, \`data_region\` varchar(16) null, \`settings\` json not null, \`limits\` json not null, \`created_at\` datetime(3) not null, \`updated_at\` datetime(3) not null, \`path\` varchar(700) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
     );
     this.addSql(`alter table \`organizations\` add index \`organizations_parent_id_index\` (\`parent_id\`);`);
     this.addSql(`alter table \`organizations\` add unique \`organizations_path_unique\` (\`path\`);`);
