@@ -8,7 +8,13 @@ const area = 'secure-email';
 export async function partnerRefusals(stage: Stage, tell: Narrator, reader: string): Promise<void> {
   tell.chapter('What is refused over SOAP');
   const client = await PartnerClient.fromWsdl(stage, area);
-  const mail = { from: stage.sender, to: ['patient@example.com'], subject: 'No', bodyHtml: '<p>Never sent.</p>' };
+  // The client's clock has whole seconds: two equal mails within one would be one message, sent twice.
+  const mail = (subject: string) => ({
+    from: stage.sender,
+    to: ['patient@example.com'],
+    subject,
+    bodyHtml: '<p>Never sent.</p>',
+  });
   const sunkBefore = stage.sink.mails.length;
   const refused = (what: string, xml: string, code: string): void => {
     tell.step(what);
@@ -36,17 +42,25 @@ export async function partnerRefusals(stage: Stage, tell: Narrator, reader: stri
   const tampered = copy.replace(missing.messageId, missing.messageId.replace('z', 'y'));
   refused('an envelope whose Body was changed after signing', await client.post(area, tampered), 'FailedCheck');
 
-  const elsewhere = await client.call('SendSecureEmail', mail, { from: '127.0.0.9' });
+  const elsewhere = await client.call('SendSecureEmail', mail('Foreign'), { from: '127.0.0.9' });
   refused('a call from an address nobody registered', elsewhere.xml, 'FailedCheck');
 
   const readerClient = await PartnerClient.fromWsdl({ ...stage, apiKey: reader }, area);
-  signedFault('a key that may only read', (await readerClient.call('SendSecureEmail', mail)).xml, 'scope_missing');
+  signedFault(
+    'a key that may only read',
+    (await readerClient.call('SendSecureEmail', mail('Unscoped'))).xml,
+    'scope_missing',
+  );
 
   stage.responder.decide = () => 'deny';
-  signedFault('the approval webhook denies', (await client.call('SendSecureEmail', mail)).xml, 'approval_denied');
+  signedFault(
+    'the approval webhook denies',
+    (await client.call('SendSecureEmail', mail('Denied'))).xml,
+    'approval_denied',
+  );
 
   stage.responder.decide = () => 'ignore';
-  const expired = await client.call('SendSecureEmail', mail);
+  const expired = await client.call('SendSecureEmail', mail('Late'));
   signedFault('the approval webhook does not decide in time', expired.xml, 'approval_expired');
   stage.responder.decide = () => 'approve';
 
