@@ -80,7 +80,12 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
     log: outside.log ?? pino({ level: config.logLevel }),
     metrics: createMetrics(),
   };
-  const parts: Parts = { db, services, operations, enqueue };
+  const parts: Parts = {
+    db,
+    services,
+    operations,
+    enqueue: (em, job, data, options) => enqueue(em, job, data, { ...options, at: options?.at ?? clock.now() }),
+  };
   return { db, services, parts, run: createRun(parts), close: () => db.close() };
 }
 
