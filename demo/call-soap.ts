@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { faultCode, PartnerClient, signedParts } from './partner-client.ts';
 
+// node-soap's signer calls xml-crypto by a deprecated name.
+process.noDeprecation = true;
+
+const areas = ['organizations', 'access', 'approvals', 'secure-email'];
+
 /**
  * `node demo/call-soap.ts GetOrganization '{"orgId":"org_…"}'`: one signed SOAP call to a development server, by a client
  * that is generated from the WSDL. The second argument is the request, its members named as the WSDL names them.
  */
-const areas = ['organizations', 'access', 'approvals', 'secure-email'];
-
 const [operation, json = '{}'] = process.argv.slice(2);
 if (operation === undefined) {
   console.error("usage: node demo/call-soap.ts <Operation> '<request as JSON>'");

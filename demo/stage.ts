@@ -66,6 +66,9 @@ export async function setStage(): Promise<{ stage: Stage; clear(): Promise<void>
   };
 }
 
+/** An address of this machine that no organisation registered; macOS has no second loopback address. */
+export const foreignAddress = process.platform === 'darwin' ? undefined : '127.0.0.9';
+
 /** Polls until it holds, for at most ten seconds: mail leaves after the answer. */
 export async function eventually<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T | undefined> {
   const deadline = Date.now() + 10_000;
