@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121110726 extends Migration {
-  override name = 'Migration20261121110726';
+export class Migration20261121111159 extends Migration {
+  override name = 'Migration20261121111159';
 
   override up(): void | Promise<void> {
     this.addSql(
