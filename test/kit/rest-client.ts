@@ -52,7 +52,12 @@ export interface RestClient {
 export function restClient(options: RestClientOptions): RestClient {
   const agents: Agent[] = [];
   const agentFor = (tls: { cert?: string; key?: string }, localAddress?: string): Agent => {
-    const agent = new Agent({ keepAlive: true, ca: options.ca, ...tls, ...(localAddress && { localAddress }) });
+    const agent = new Agent({
+      keepAlive: true,
+      ca: options.ca,
+      ...tls,
+      ...(localAddress && { localAddress, family: 4 }),
+    });
     agents.push(agent);
     return agent;
   };
