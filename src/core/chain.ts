@@ -63,8 +63,10 @@ export function* paths(
   anchors: ReadonlyMap<string, readonly Link[]>,
 ): Generator<Link[]> {
   let verifications = 0;
+  // The key's kind comes first: a sender's intermediate may hold one that is costly to verify with.
   const issued = (issuer: Link, subject: Link): boolean =>
     issuer.profile.subject === subject.profile.issuer &&
+    isAuthorityKey(issuer.publicKey) &&
     verifications++ < mostVerifications &&
     subject.certificate.verify(issuer.publicKey);
 
@@ -117,8 +119,7 @@ function leafFailure({ publicKey, profile }: Link): TrustFailure | undefined {
   return allows(profile.keyUsage, usages.digitalSignature) ? undefined : 'key_usage';
 }
 
-function authorityFailure({ publicKey, profile }: Link, below: readonly Link[]): TrustFailure | undefined {
-  if (!isAuthorityKey(publicKey)) return 'weak_key';
+function authorityFailure({ profile }: Link, below: readonly Link[]): TrustFailure | undefined {
   if (!profile.isCa) return 'not_an_authority';
   if (!allows(profile.keyUsage, usages.keyCertSign)) return 'key_usage';
   // Section 4.2.1.9: self-issued certificates, as in key rollovers, do not count.

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -242,6 +242,17 @@ describe('the trust store', () => {
     'an RSA key of 1024 bits': {
       ours: 'weak_key',
       build: async () => ({ leaf: await root.signRequest(opensslRequest(['-newkey', 'rsa:1024'])) }),
+      openssl: 'accepts: we are stricter',
+    },
+    'an authority with an RSA key of 1024 bits': {
+      ours: 'untrusted',
+      build: async () => {
+        const keyFile = join(folder, 'weak.key');
+        const subject = ['-subj', '/CN=Weak', '-addext', 'basicConstraints=critical,CA:TRUE'];
+        const made = openssl(['req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-keyout', keyFile, ...subject]);
+        const weak = Authority.open({ certificate: made.stdout, key: readFileSync(keyFile, 'utf8') });
+        return { leaf: (await weak.client('CN=leaf', 'P-256')).certificate, anchors: [weak.certificate] };
+      },
       openssl: 'accepts: we are stricter',
     },
     'a key on P-521': {
