@@ -1,20 +1,12 @@
 import { createHash } from 'node:crypto';
-import { buffer } from 'node:stream/consumers';
-import DKIM from 'nodemailer/lib/dkim';
 import MailComposer from 'nodemailer/lib/mail-composer';
+import { type DkimKey, signMessage } from './dkim.ts';
 import { plainText } from './plain-text.ts';
 
 export interface Attachment {
   readonly filename: string;
   readonly contentType: string;
   readonly content: Buffer;
-}
-
-/** An RSA signing key of the sender's domain (RFC 6376), as PEM. */
-export interface DkimKey {
-  readonly domain: string;
-  readonly selector: string;
-  readonly privateKey: string;
 }
 
 export interface Outgoing {
@@ -51,12 +43,5 @@ export async function compose(mail: Outgoing): Promise<Buffer> {
   })
     .compile()
     .build();
-  if (mail.dkim.length === 0) return unsigned;
-  return buffer(new DKIM({ keys: mail.dkim.map(dkimKey) }).sign(unsigned));
+  return signMessage(unsigned, mail.dkim, mail.date);
 }
-
-const dkimKey = ({ domain, selector, privateKey }: DkimKey) => ({
-  domainName: domain,
-  keySelector: selector,
-  privateKey,
-});

@@ -3,7 +3,8 @@ import type { ActContext } from '../../core/job.ts';
 import type { TenantEntityManager } from '../../core/operation.ts';
 import type { Keyring, Place } from '../../core/seal.ts';
 import { readBlob, writeBlob } from '../../db/blobs.ts';
-import type { Attachment, DkimKey, Outgoing } from '../../mail/compose.ts';
+import type { Attachment, Outgoing } from '../../mail/compose.ts';
+import type { DkimKey } from '../../mail/dkim.ts';
 import { Domain, DomainKey } from '../organizations/entities.ts';
 import { type eventTypes, SecureMessage, SecureMessageEvent, type StoredAttachment } from './entities.ts';
 import { domainOf } from './rules.ts';
@@ -114,11 +115,10 @@ export function record(
   });
 }
 
-/** RSA only: the composer cannot sign with Ed25519. */
 async function dkimKeys({ em, keyring, organization }: Storage, name: string): Promise<DkimKey[]> {
   const domain = await em.findOne(Domain, { domain: name, status: 'verified' });
   if (domain === null) return [];
-  const keys = await em.find(DomainKey, { domainId: domain.id, algorithm: 'rsa' });
+  const keys = await em.find(DomainKey, { domainId: domain.id }, { orderBy: { id: 'asc' } });
   return keys.map(({ id, selector, privateKey }) => ({
     domain: name,
     selector,

@@ -185,9 +185,7 @@ describe('sending secure mail', () => {
       const read = await new PostalMime().parse(sink.mails[0]!.raw);
       expect(read.messageId).to.equal(`<${message_id}@stonebridge.example>`);
       expect(Buffer.from(read.attachments[0]!.content as ArrayBuffer).toString()).to.equal('%PDF');
-      expect(sink.mails[0]!.raw.toString('latin1')).to.match(
-        /^DKIM-Signature: .*d=stonebridge\.example;\s+q=dns\/txt; s=b1;/s,
-      );
+      expect(sink.mails[0]!.raw.toString('latin1')).to.match(/^DKIM-Signature: [^:]*\sd=stonebridge\.example; s=b1;/);
       expect(await shown(message_id)).to.deep.equal({
         status: 'sent',
         each: ['delivered'],
