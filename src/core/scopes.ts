@@ -77,8 +77,8 @@ function productOf(scope: string): string {
 }
 
 function grantsOf(scope: string, operations: readonly Operation[]): string {
-  const summaries = operations.filter(op => op.scope === canonical(scope)).map(op => op.summary.replace(/\.$/, ''));
-  return `${summaries.join('; ')}.`;
+  const granting = operations.filter(op => op.scope === canonical(scope));
+  return granting.map(op => `${op.summary.replace(/\.$/, '')}.`).join(' ');
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));

@@ -30,7 +30,12 @@ export interface SigningKey {
 export async function makeSigningKeys(): Promise<SigningKey[]> {
   const [rsa, ed25519] = await Promise.all([pairOf('rsa', { modulusLength: 2048 }), pairOf('ed25519')]);
   return [
-    { selector: 'bastion', algorithm: 'rsa', publicKey: spki(rsa.publicKey).toString('base64'), privateKey: pkcs8(rsa) },
+    {
+      selector: 'bastion',
+      algorithm: 'rsa',
+      publicKey: spki(rsa.publicKey).toString('base64'),
+      privateKey: pkcs8(rsa),
+    },
     {
       selector: 'bastion-ed25519',
       algorithm: 'ed25519',

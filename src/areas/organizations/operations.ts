@@ -195,7 +195,12 @@ export const updateOrganization = operation({
     const { seats } = input.limits ?? {};
     if (seats !== undefined) organization.limits = seats === null ? {} : { seats };
     organization.updatedAt = now;
-    emit('org.updated', { org_id: orgId, path: organization.path, name: organization.name, status: organization.status });
+    emit('org.updated', {
+      org_id: orgId,
+      path: organization.path,
+      name: organization.name,
+      status: organization.status,
+    });
     return view(em, organization);
   },
 });
@@ -241,7 +246,8 @@ export const addDomain = operation({
   soap: 'AddDomain',
   scope: 'org:write',
   summary: 'Claim a mail domain and get the DNS records to publish.',
-  description: 'The first TXT record proves the claim to VerifyDomain; the others route its mail here and let us sign it.',
+  description:
+    'The first TXT record proves the claim to VerifyDomain; the others route its mail here and let us sign it.',
   input: z.strictObject({
     org_id: id('org'),
     domain: line(253).describe('Domain name; international names become A-labels.'),

@@ -32,7 +32,10 @@ export async function lockOrganizations(em: TenantEntityManager, ...ids: string[
 }
 
 /** The named parent, locked; 422 when it is none that the caller may hang an organisation under. */
-export async function lockParent({ em, caller }: Pick<HandleContext, 'em' | 'caller'>, id: string): Promise<Organization> {
+export async function lockParent(
+  { em, caller }: Pick<HandleContext, 'em' | 'caller'>,
+  id: string,
+): Promise<Organization> {
   const parent = (await lockOrganizations(em, id)).get(id);
   if (!parent || !reaches(caller, parent.path)) throw unknownParent();
   return parent;
@@ -67,7 +70,10 @@ export async function move(
 }
 
 async function carryAlong(em: TenantEntityManager, from: string, to: string): Promise<void> {
-  const subtree = await em.find(Organization, withinPath(from), { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+  const subtree = await em.find(Organization, withinPath(from), {
+    lockMode: LockMode.PESSIMISTIC_WRITE,
+    refresh: true,
+  });
   for (const row of subtree) row.path = checkedPath(to + row.path.slice(from.length));
 }
 

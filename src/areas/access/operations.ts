@@ -1,0 +1,458 @@
+import { LockMode } from '@mikro-orm/core';
+import { z } from 'zod';
+import { doors } from '../../core/caller.ts';
+import { invalid, notFound, Refusal } from '../../core/errors.ts';
+import { operation } from '../../core/operation.ts';
+import {
+  addressBlock,
+  dateTime,
+  id,
+  line,
+  list,
+  named,
+  nullable,
+  pageInput,
+  pageOutput,
+  secret,
+  text,
+  timestamp,
+} from '../../core/schema.ts';
+import { scopeCatalogue } from '../../core/scopes.ts';
+import { AuditEvent } from '../../db/audit.ts';
+import { flushUnique } from '../../db/flush-unique.ts';
+import { page } from '../../db/list.ts';
+import { Organization } from '../organizations/entities.ts';
+import { reaches } from '../organizations/tree.ts';
+import { inheritedBlocks, readBlock, refuseLockOut } from './addresses.ts';
+import { auditFilter, auditView } from './audit-trail.ts';
+import { AllowedAddress, ApiKey, ClientCertificate } from './entities.ts';
+import { keyStates, keyView, lockKey, mintKey, narrowing, refuseStronger, rotate } from './keys.ts';
+import {
+  certificateStates,
+  certificateView,
+  findCertificate,
+  inheritedCertificates,
+  lockCertificates,
+  newChallenge,
+  readOffer,
+  refuseLast,
+  refuseOtherUse,
+  register,
+} from './registration.ts';
+
+const scopes = list(line(100), 200).min(1).describe('Scopes of GET /v3/scopes that the calling key holds.');
+const shownOnce = secret(z.string()).describe('The bearer secret. It is shown by this answer only.');
+
+export const createApiKey = operation({
+  rest: 'POST /v3/api-keys',
+  soap: 'CreateApiKey',
+  scope: 'keys:write',
+  sensitive: true,
+  summary: 'Make an API key with explicit scopes.',
+  description:
+    'The certificate and address controls hold for every key. A key made by a key that is bound to one organisation is ' +
+    'bound to it too.',
+  input: z.strictObject({
+    name: line(200).describe('Label; stands in the audit trail.'),
+    scopes,
+    org_id: id('org')
+      .optional()
+      .describe('Bind the key to this organisation; without it the key reaches descendants too.'),
+    ip_allowlist: list(addressBlock(), 100)
+      .optional()
+      .describe('Addresses and blocks that narrow the allowed ones; they never widen them.'),
+    expires_at: dateTime().optional().describe('The key stops then; without it the key does not expire.'),
+    doors: list(z.enum(doors), doors.length)
+      .min(1)
+      .optional()
+      .describe('The doors it opens; rest and soap when absent.'),
+    member_id: id('mem').optional().describe("The member it is for: it never holds more than the member's role."),
+  }),
+  output: named('NewApiKey', {
+    key_id: id('key'),
+    name: z.string(),
+    scopes: list(z.string()),
+    org_id: nullable(id('org')).describe('The organisation that the key is bound to.'),
+    secret: shownOnce,
+    created_at: dateTime(),
+  }),
+  prepare: context => inheritedBlocks(context, 'all'),
+  async handle(context, input, allowed) {
+    const { em, caller, organization } = context;
+    const boundTo = input.org_id ?? (caller.key.bound ? organization.id : null);
+    if (boundTo !== null) {
+      const target = await em.findOne(Organization, { id: boundTo });
+      if (!target || !reaches(caller, target.path)) {
+        throw invalid('org_id', 'names no organisation that this key reaches', 'unknown');
+      }
+    }
+    const { key, secret } = await mintKey(context, {
+      name: input.name,
+      scopes: input.scopes,
+      boundTo,
+      ipAllowlist: narrowing(input.ip_allowlist ?? [], allowed),
+      expiresAt: input.expires_at === undefined ? undefined : new Date(input.expires_at),
+      doors: input.doors,
+      memberId: input.member_id,
+    });
+    return {
+      key_id: key.id,
+      name: key.name,
+      scopes: key.scopes,
+      org_id: boundTo,
+      secret,
+      created_at: timestamp(key.createdAt),
+    };
+  },
+});
+
+export const issueApiKey = operation({
+  rest: 'POST /v3/organizations/{org_id}/api-keys',
+  soap: 'IssueApiKey',
+  scope: 'org:write',
+  sensitive: true,
+  summary: 'Make an API key that belongs to one organisation and reaches no other.',
+  input: z.strictObject({ org_id: id('org'), name: line(200).describe('Label; stands in the audit trail.'), scopes }),
+  output: named('IssuedApiKey', {
+    key_id: id('key'),
+    org_id: id('org'),
+    name: z.string(),
+    scopes: list(z.string()),
+    secret: shownOnce,
+    created_at: dateTime(),
+  }),
+  async handle(context, { org_id, name, scopes }) {
+    const { key, secret } = await mintKey(context, { name, scopes, boundTo: org_id });
+    return { key_id: key.id, org_id, name, scopes: key.scopes, secret, created_at: timestamp(key.createdAt) };
+  },
+});
+
+export const listApiKeys = operation({
+  rest: 'GET /v3/api-keys',
+  soap: 'ListApiKeys',
+  scope: 'keys:read',
+  summary: 'List the API keys of the organisation, newest first, without their secrets.',
+  input: z.strictObject(pageInput),
+  output: named('ApiKeyList', {
+    keys: list(
+      named('ApiKey', {
+        key_id: id('key'),
+        name: z.string(),
+        scopes: list(z.string()),
+        org_id: nullable(id('org')).describe('The organisation that the key is bound to.'),
+        member_id: nullable(id('mem')),
+        doors: list(z.enum(doors)),
+        ip_allowlist: list(z.string()),
+        status: z.enum(keyStates),
+        created_at: dateTime(),
+        expires_at: nullable(dateTime()),
+        last_used_at: nullable(dateTime()),
+      }),
+    ),
+    ...pageOutput,
+  }),
+  async handle(context, input) {
+    const { rows, next_cursor } = await page(context, ApiKey, { operation: 'ListApiKeys', input });
+    return { keys: rows.map(row => keyView(row, context.now)), next_cursor };
+  },
+});
+
+export const rotateApiKey = operation({
+  rest: 'POST /v3/api-keys/{key_id}/rotate',
+  soap: 'RotateApiKey',
+  scope: 'keys:write',
+  sensitive: true,
+  summary: 'Give an API key a new secret; the previous one works for 24 hours more.',
+  description:
+    'Rotating again within that time stops the oldest secret at once. Only a key that holds all of its scopes may rotate it.',
+  input: z.strictObject({ key_id: id('key') }),
+  output: named('RotatedApiKey', { key_id: id('key'), secret: shownOnce, previous_valid_until: dateTime() }),
+  async handle({ em, caller, now, emit }, { key_id }) {
+    const key = await lockKey(em, key_id);
+    refuseStronger(key, caller);
+    if (key.status === 'revoked') throw new Refusal('conflict', 'A revoked key stays revoked.');
+    const { secret, previousValidUntil } = rotate(key, now);
+    emit('key.rotated', { key_id, previous_valid_until: timestamp(previousValidUntil) });
+    return { key_id, secret, previous_valid_until: timestamp(previousValidUntil) };
+  },
+});
+
+export const revokeApiKey = operation({
+  rest: 'DELETE /v3/api-keys/{key_id}',
+  soap: 'RevokeApiKey',
+  scope: 'keys:write',
+  sensitive: true,
+  summary: 'Revoke an API key, at once and for good.',
+  description: 'Requests in flight are refused too. Revoking it again answers the same.',
+  input: z.strictObject({ key_id: id('key') }),
+  output: named('RevokedApiKey', { key_id: id('key'), status: z.enum(['revoked']) }),
+  async handle({ em, emit }, { key_id }) {
+    const key = await lockKey(em, key_id);
+    if (key.status === 'active') emit('key.revoked', { key_id });
+    key.status = 'revoked';
+    return { key_id, status: 'revoked' as const };
+  },
+});
+
+export const listScopes = operation({
+  rest: 'GET /v3/scopes',
+  soap: 'ListScopes',
+  scope: 'keys:read',
+  summary: 'List every scope, by product.',
+  input: z.strictObject({}),
+  output: named('ScopeList', {
+    scopes: list(
+      named('Scope', { scope: z.string().describe('resource:action'), product: z.string(), grants: z.string() }),
+    ),
+  }),
+  handle: async ({ operations }) => ({ scopes: scopeCatalogue(operations) }),
+});
+
+const uses = z.enum(['request', 'approval']);
+
+const certificate = {
+  certificate_id: id('cert'),
+  thumbprint: z.string().describe('SHA-256 of the DER, 64 hex digits.'),
+  subject: z.string(),
+  issuer: z.string(),
+  serial_number: z.string(),
+  uses: list(uses),
+  status: z.enum(certificateStates),
+  not_before: dateTime(),
+  not_after: dateTime(),
+  retires_at: nullable(dateTime()).describe('When a rotation takes it out of force.'),
+  created_at: dateTime(),
+};
+
+const offer = {
+  certificate_pem: text(60_000).describe('The certificate, then any intermediates, PEM.'),
+  challenge: line(300).describe('Of CreateCertificateChallenge.'),
+  proof: line(2000).describe(
+    "Base64 of a signature of the challenge's text, made with the certificate's key (SHA-256).",
+  ),
+};
+
+export const createCertificateChallenge = operation({
+  rest: 'POST /v3/certificates/challenges',
+  soap: 'CreateCertificateChallenge',
+  scope: 'certificates:write',
+  summary: 'Get a text to sign, which proves the possession of a key.',
+  input: z.strictObject({}),
+  output: named('CertificateChallenge', {
+    challenge: z.string(),
+    text: z.string().describe('The exact text to sign, lines separated by a line feed.'),
+    expires_at: dateTime(),
+  }),
+  handle: async context => newChallenge(context),
+});
+
+export const registerCertificate = operation({
+  rest: 'POST /v3/certificates',
+  soap: 'RegisterCertificate',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Register a client certificate for requests or for approvals.',
+  description:
+    'It must chain to an approved authority and carry a strong key. One key never serves both uses: who asks must not ' +
+    'approve. It counts for the organisation and all beneath it.',
+  input: z.strictObject({ ...offer, uses: list(uses, 1).min(1) }),
+  output: named('Certificate', certificate),
+  prepare: inheritedCertificates,
+  async handle(context, input, inherited) {
+    const candidate = readOffer(context, input);
+    refuseOtherUse(candidate, input.uses, [...inherited, ...(await lockCertificates(context.em))]);
+    const row = await register(context, candidate, { uses: input.uses, policy: {} });
+    return certificateView(row, context.now);
+  },
+});
+
+export const listCertificates = operation({
+  rest: 'GET /v3/certificates',
+  soap: 'ListCertificates',
+  scope: 'certificates:read',
+  summary: "List the organisation's own certificates, newest first.",
+  input: z.strictObject(pageInput),
+  output: named('CertificateList', { certificates: list(named('CertificateItem', certificate)), ...pageOutput }),
+  async handle(context, input) {
+    const { rows, next_cursor } = await page(context, ClientCertificate, { operation: 'ListCertificates', input });
+    return { certificates: rows.map(row => certificateView(row, context.now)), next_cursor };
+  },
+});
+
+export const rotateCertificate = operation({
+  rest: 'POST /v3/certificates/{certificate_id}/rotate',
+  soap: 'RotateCertificate',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Replace a certificate; the old one stays in force for an overlap.',
+  description: 'The new certificate takes over uses and policy of the old one.',
+  input: z.strictObject({
+    certificate_id: id('cert'),
+    ...offer,
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .optional()
+      .describe('How long the old certificate stays in force; a day when absent.'),
+  }),
+  output: named('RotatedCertificate', {
+    ...certificate,
+    previous_certificate_id: id('cert'),
+    previous_valid_until: dateTime(),
+  }),
+  prepare: inheritedCertificates,
+  async handle(context, input, inherited) {
+    const registered = await lockCertificates(context.em);
+    const old = await findCertificate(context.em, input.certificate_id);
+    if (old.status === 'revoked' || old.retiresAt) {
+      throw new Refusal('conflict', 'The certificate is revoked or has been replaced already.');
+    }
+    const candidate = readOffer(context, input);
+    refuseOtherUse(candidate, old.uses, [...inherited, ...registered]);
+    const { uses, policy } = old;
+    const row = await register(context, candidate, { uses, policy });
+    old.retiresAt = new Date(context.now.getTime() + (input.overlap_seconds ?? 86_400) * 1000);
+    return {
+      ...certificateView(row, context.now),
+      previous_certificate_id: old.id,
+      previous_valid_until: timestamp(old.retiresAt),
+    };
+  },
+});
+
+export const revokeCertificate = operation({
+  rest: 'DELETE /v3/certificates/{certificate_id}',
+  soap: 'RevokeCertificate',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Revoke a certificate, at once and for good.',
+  description: 'The last certificate in force for a use stays. Revoking it again answers the same.',
+  input: z.strictObject({ certificate_id: id('cert') }),
+  output: named('RevokedCertificate', { certificate_id: id('cert'), status: z.enum(['revoked']) }),
+  prepare: inheritedCertificates,
+  async handle({ em, now, emit }, { certificate_id }, inherited) {
+    const registered = await lockCertificates(em);
+    const row = await findCertificate(em, certificate_id);
+    if (row.status === 'active') {
+      refuseLast(row, [...inherited, ...registered], now);
+      row.status = 'revoked';
+      emit('certificate.revoked', { certificate_id, thumbprint: row.thumbprint });
+    }
+    return { certificate_id, status: 'revoked' as const };
+  },
+});
+
+const address = {
+  address_id: id('addr'),
+  cidr: z.string(),
+  label: nullable(z.string()),
+  created_at: dateTime(),
+};
+
+const addressView = (row: AllowedAddress) => ({
+  address_id: row.id,
+  cidr: row.cidr,
+  label: row.label ?? null,
+  created_at: timestamp(row.createdAt),
+});
+
+export const listAllowedAddresses = operation({
+  rest: 'GET /v3/allowed-addresses',
+  soap: 'ListAllowedAddresses',
+  scope: 'addresses:read',
+  summary: "List the organisation's own allowed address blocks, newest first.",
+  input: z.strictObject(pageInput),
+  output: named('AllowedAddressList', { addresses: list(named('AllowedAddressItem', address)), ...pageOutput }),
+  async handle(context, input) {
+    const { rows, next_cursor } = await page(context, AllowedAddress, { operation: 'ListAllowedAddresses', input });
+    return { addresses: rows.map(addressView), next_cursor };
+  },
+});
+
+export const addAllowedAddress = operation({
+  rest: 'POST /v3/allowed-addresses',
+  soap: 'AddAllowedAddress',
+  scope: 'addresses:write',
+  sensitive: true,
+  summary: 'Allow requests from an address or block.',
+  description: 'It counts for the organisation and all beneath it.',
+  input: z.strictObject({
+    cidr: addressBlock().describe('Address, or CIDR block without host bits; IPv4 /8 and IPv6 /16 at the largest.'),
+    label: line(100).optional(),
+  }),
+  output: named('AllowedAddress', address),
+  async handle({ em, now, emit }, { cidr: wanted, label }) {
+    const cidr = readBlock(wanted);
+    const row = em.create(AllowedAddress, { cidr, label: label ?? null, createdAt: now });
+    await flushUnique(em, 'This block is allowed already.');
+    emit('address.added', { address_id: row.id, cidr });
+    return addressView(row);
+  },
+});
+
+export const removeAllowedAddress = operation({
+  rest: 'DELETE /v3/allowed-addresses/{address_id}',
+  soap: 'RemoveAllowedAddress',
+  scope: 'addresses:write',
+  sensitive: true,
+  summary: 'Remove an allowed address or block; the last one that lets the caller in stays.',
+  input: z.strictObject({ address_id: id('addr') }),
+  output: named('RemovedAllowedAddress', { address_id: id('addr'), status: z.enum(['removed']) }),
+  prepare: context => inheritedBlocks(context, 'ancestors'),
+  async handle({ em, caller, emit }, { address_id }, inherited) {
+    const own = await em.find(AllowedAddress, {}, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    const row = own.find(each => each.id === address_id);
+    if (!row) throw notFound();
+    const remaining = own.filter(each => each !== row).map(each => each.cidr);
+    refuseLockOut([...remaining, ...inherited], caller.address);
+    em.remove(row);
+    emit('address.removed', { address_id, cidr: row.cidr });
+    return { address_id, status: 'removed' as const };
+  },
+});
+
+export const listAuditEvents = operation({
+  rest: 'GET /v3/audit-events',
+  soap: 'ListAuditEvents',
+  scope: 'audit:read',
+  summary: 'Read the audit trail of the organisation, newest first.',
+  description: 'Everything that changed something, or was refused, by whom, with which key, certificate and address.',
+  input: z.strictObject({
+    operation: line(100).optional().describe('Only this operation, by its SOAP name.'),
+    outcome: line(40).optional().describe('Only this outcome, as done, held, refused.'),
+    since: dateTime().optional().describe('Only what happened then or later.'),
+    until: dateTime().optional().describe('Only what happened before.'),
+    ...pageInput,
+  }),
+  output: named('AuditEventList', {
+    audit_events: list(
+      named('AuditEvent', {
+        event_id: id('aud'),
+        occurred_at: dateTime(),
+        request_id: nullable(z.string()),
+        operation: z.string(),
+        door: z.string(),
+        outcome: z.string(),
+        code: nullable(z.string()).describe('The error code of a refusal.'),
+        actor_kind: z.string().describe('key, job, cli or mail.'),
+        actor_id: z.string(),
+        actor_name: nullable(z.string()).describe('Label of the API key.'),
+        certificate_thumbprint: nullable(z.string()),
+        address: nullable(z.string()),
+        target: nullable(z.string()).describe('Id of what was acted on.'),
+        authorization_request_id: nullable(z.string()),
+        customer_approval_ids: list(z.string()),
+      }),
+    ),
+    ...pageOutput,
+  }),
+  async handle(context, input) {
+    const { rows, next_cursor } = await page(context, AuditEvent, {
+      operation: 'ListAuditEvents',
+      input,
+      where: auditFilter(input),
+    });
+    return { audit_events: rows.map(auditView), next_cursor };
+  },
+});
