@@ -96,6 +96,8 @@ function send(
     const outgoing = request({
       agent,
       hostname,
+      // Otherwise node:https would check the certificate against the Host header.
+      servername: hostname,
       port,
       method: overrides.sentMethod ?? method,
       path: overrides.sentPath ?? path,

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import express, { type Router } from 'express';
+import express, { type RequestHandler, type Router } from 'express';
 import { Refusal } from '../../core/errors.ts';
 import type { Area } from '../../core/operation.ts';
 import type { Services } from '../../core/services.ts';
@@ -58,24 +58,28 @@ export function reference(areas: readonly Area[], { settings }: Services): Route
     if (document?.url !== url) document = { url, text: JSON.stringify(openApi(areas, url)) };
     return document.text;
   };
-  router.get('/openapi.json', (_request, response) => {
+  const serve = (path: string, answer: RequestHandler) => {
+    router.route(path).get(answer).all(refuseMethod);
+  };
+  serve('/openapi.json', (_request, response) => {
     response.type('application/json').send(documentText());
   });
-  router.get(['/docs', '/docs/'], (_request, response) => {
+  serve('/docs', (_request, response) => {
     response.set('Content-Security-Policy', pagePolicy).type('html').send(page);
   });
-  router.get('/docs/start.js', (_request, response) => {
+  serve('/docs/start.js', (_request, response) => {
     response.type('text/javascript').send(start);
   });
   for (const asset of assets) {
-    router.get(`/docs/${asset}`, (_request, response, next) => {
+    serve(`/docs/${asset}`, (_request, response, next) => {
       response.set('Cache-Control', 'private, max-age=3600');
-      response.sendFile(asset, { root: folder, cacheControl: false }, next);
+      response.sendFile(asset, { root: folder, cacheControl: false }, error => error && next(error));
     });
   }
-  router.all(['/openapi.json', '/docs', '/docs/{*rest}'], (_request, response) => {
-    response.setHeader('Allow', 'GET, HEAD');
-    throw new Refusal('method_not_allowed');
-  });
   return router;
 }
+
+const refuseMethod: RequestHandler = (_request, response) => {
+  response.setHeader('Allow', 'GET, HEAD');
+  throw new Refusal('method_not_allowed');
+};
