@@ -99,10 +99,20 @@ export function buildModel(areas: readonly Area[]): SoapModel {
   const drafts = areas.map(area => draft(area, types));
   const owners = placeTypes(drafts);
   const named = [...types.all.values()].sort(byName);
+  refuseNamesakes(drafts, types.all);
   return {
     areas: drafts.map(area => ({ ...area, types: named.filter(type => owners.get(type) === area.namespace) })),
     types: named.filter(type => owners.get(type) === commonNamespace),
   };
+}
+
+/** Code generators put elements and types into one space of class names. */
+function refuseNamesakes(areas: readonly AreaDraft[], types: ReadonlyMap<string, NamedType>): void {
+  for (const name of areas.flatMap(area => [...area.operations.keys()])) {
+    for (const element of [name, `${name}Response`]) {
+      if (types.has(element)) throw new Error(`${name}: a type must not be called ${element}, like a message`);
+    }
+  }
 }
 
 type AreaDraft = Omit<SoapArea, 'types'>;
@@ -185,7 +195,10 @@ class Types {
     const document = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema;
     this.#definitions = document.$defs ?? {};
     this.#read = new Set();
-    const type = this.#type(document, name, `${operation.soap} ${io}`);
+    // A request is often named like its operation; the element has that name, and generators make one class of the two.
+    const isNamesake = document.$ref === `#/$defs/${operation.soap}`;
+    const root = isNamesake ? this.#definitions[operation.soap]! : document;
+    const type = this.#type(root, name, `${operation.soap} ${io}`);
     if (type.kind !== 'structure') throw new Error(`${operation.soap} ${io}: must be a structure`);
     return type;
   }

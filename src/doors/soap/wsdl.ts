@@ -81,8 +81,7 @@ function portOperation({ name, operation }: SoapOperation): string {
 }
 
 function documentation({ summary, description, scope, sensitive }: Operation): string {
-  const approval =
-    sensitive === true ? 'Needs approval.' : sensitive && `Needs approval ${sensitive.because.replace(/\.$/, '')}.`;
+  const approval = sensitive === true ? 'Needs approval.' : sensitive && `May need approval. ${sensitive.because}`;
   return [summary, description, `Scope: ${scope}.`, approval].filter(Boolean).join(' ');
 }
 

@@ -39,7 +39,7 @@ const echo = operation({
   soap: 'EchoEverything',
   scope: 'samples:write',
   summary: 'Answer what was asked.',
-  sensitive: { when: input => input.urgent, because: 'when it is urgent.' },
+  sensitive: { when: input => input.urgent, because: 'Urgent samples cost more.' },
   input: Everything,
   output: Everything,
   handle: async (_, input) => input,

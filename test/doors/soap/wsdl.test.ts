@@ -57,7 +57,9 @@ describe('the WSDL', () => {
 
   it('says of every operation which scope it takes and whether it needs approval', () => {
     const text = files.get('samples.wsdl');
-    expect(text).to.include('Answer what was asked. Scope: samples:write. Needs approval when it is urgent.');
+    expect(text).to.include(
+      'Answer what was asked. Scope: samples:write. May need approval. Urgent samples cost more.',
+    );
     expect(text).to.include('Do nothing. Scope: samples:read.<');
   });
 
@@ -86,6 +88,15 @@ describe('a schema that XSD cannot say', () => {
       expect(building(input)).to.throw(message);
     });
   }
+
+  it('is refused when a type has the name of a message', () => {
+    expect(building(z.strictObject({ a: s.named('DoIt0Response', { x: z.string() }) }))).to.throw(/DoIt0Response/);
+  });
+
+  it('may name a request like its operation; the type is then called a request', () => {
+    const model = buildModel([taking(s.named('DoIt', { x: z.string() }))]);
+    expect(model.areas[0]!.operations.get('DoIt')!.request.name).to.equal('DoItRequest');
+  });
 
   it('is refused when one name stands for two types', () => {
     const one = z.strictObject({ a: s.named('Thing', { x: z.string() }) });
