@@ -3,10 +3,13 @@ import type { Actor } from '../../core/caller.ts';
 import { type ActContext, type JobContext, job } from '../../core/job.ts';
 import { id } from '../../core/schema.ts';
 import { compose, type Outgoing } from '../../mail/compose.ts';
-import { deliver, type Outcome } from '../../mail/deliver.ts';
+import { deliver, type Outcome, type RecipientOutcome } from '../../mail/deliver.ts';
+import { Organization } from '../organizations/entities.ts';
 import { type Recipient, SecureMessage } from './entities.ts';
 import { advance, isOpen } from './progress.ts';
 import { load, record } from './store.ts';
+
+const suspensionCheckMs = 15 * 60_000;
 
 const actor: Actor = { kind: 'job', name: 'secure_email.deliver' };
 
@@ -48,21 +51,55 @@ async function claimAttempt(
   const { em, now } = act;
   const message = await em.findOne(SecureMessage, { id: messageId });
   if (message === null) return undefined;
-  const { status, attempts: before } = message;
-  const due = (status === 'queued' || status === 'uncertain') && before === attempts;
-  const cutOff = status === 'sending' && message.claimedBy === jobId;
+  const due = (message.status === 'queued' || message.status === 'uncertain') && message.attempts === attempts;
+  const cutOff = message.status === 'sending' && message.claimedBy === jobId;
   if (!due && !cutOff) return undefined;
+  const recipients = cutOff ? message.recipients.map(doubted) : message.recipients;
+  if (now >= message.expiresAt) return giveUp(act, { ...message, recipients });
+  if (due && (await isSuspended(act))) return postpone(act, message);
 
-  const attempt = before + 1;
-  const claimed = await em.nativeUpdate(
-    SecureMessage,
-    { id: messageId, status, attempts: before },
-    { status: 'sending', attempts: attempt, claimedBy: jobId, updatedAt: now },
-  );
-  if (claimed === 0) return undefined;
-  if (cutOff) doubt(act, message, before);
-  record(act, message.id, attempt, { type: 'attempted' });
-  return { messageId, attempt, recipients: message.recipients, mail: await load(storageOf(act), message) };
+  const attempt = message.attempts + 1;
+  const change = { status: 'sending', recipients, attempts: attempt, claimedBy: jobId, updatedAt: now } as const;
+  if ((await em.nativeUpdate(SecureMessage, asFound(message), change)) === 0) return undefined;
+  if (cutOff) recordDoubts(act, messageId, message.attempts, recipients);
+  record(act, messageId, attempt, { type: 'attempted' });
+  return { messageId, attempt, recipients, mail: await load(storageOf(act), message) };
+}
+
+/** The node died between the claim and its result: the mail may have left, so nobody may say that it did not. */
+const doubted = (recipient: Recipient): Recipient =>
+  isOpen(recipient) ? { ...recipient, status: 'uncertain', reply: cutOffReply } : recipient;
+
+const cutOffReply = 'The attempt was cut off before its result was known.';
+
+function recordDoubts(act: ActContext, messageId: string, attempt: number, recipients: readonly Recipient[]): void {
+  for (const { address } of recipients.filter(isOpen)) {
+    record(act, messageId, attempt, { type: 'uncertain', recipient: address, reply: cutOffReply });
+  }
+}
+
+/** The row as long as nobody has moved it. */
+const asFound = ({ id, status, attempts }: Pick<SecureMessage, 'id' | 'status' | 'attempts'>) => ({
+  id,
+  status,
+  attempts,
+});
+
+/** Nothing may reach a recipient after its time, however long the server was down. */
+async function giveUp(act: ActContext, message: SecureMessage): Promise<undefined> {
+  const reply = 'The message expired before it could be delivered.';
+  const late = message.recipients.filter(isOpen).map(({ address }) => ({ address, kind: 'deferred' as const, reply }));
+  await write(act, message, late, reply);
+}
+
+async function isSuspended({ em, organization }: ActContext): Promise<boolean> {
+  const line = { id: { $in: organization.path.split('/') } };
+  return (await em.count(Organization, { ...line, status: 'suspended' })) > 0;
+}
+
+/** Mail of a suspended organisation waits, and leaves when the organisation is active again. */
+async function postpone(act: ActContext, { id, attempts }: SecureMessage): Promise<undefined> {
+  await enqueueAttempt(act, id, attempts, new Date(act.now.getTime() + suspensionCheckMs));
 }
 
 const storageOf = ({ em, services, organization }: ActContext) => ({
@@ -70,17 +107,6 @@ const storageOf = ({ em, services, organization }: ActContext) => ({
   keyring: services.keyring,
   organization: organization.id,
 });
-
-/** The node died between the claim and its result: the mail may have left, so nobody may say that it did not. */
-function doubt(act: ActContext, message: SecureMessage, attempt: number): void {
-  const reply = 'The attempt was cut off before its result was known.';
-  message.recipients = message.recipients.map(recipient =>
-    isOpen(recipient) ? { ...recipient, status: 'uncertain', reply } : recipient,
-  );
-  for (const { address } of message.recipients.filter(isOpen)) {
-    record(act, message.id, attempt, { type: 'uncertain', recipient: address, reply });
-  }
-}
 
 async function attempt({ services, signal }: JobContext, { mail, recipients }: Claim): Promise<Outcome> {
   const { relay, mxHost } = services.settings;
@@ -90,25 +116,33 @@ async function attempt({ services, signal }: JobContext, { mail, recipients }: C
 }
 
 async function settle(act: ActContext, { messageId, attempt }: Claim, outcome: Outcome): Promise<void> {
-  const { em, now, organization } = act;
-  const message = await em.findOneOrFail(SecureMessage, { id: messageId });
-  const { recipients, status, news, retryAt } = advance(message, outcome.recipients, now);
-  const settled = await em.nativeUpdate(
-    SecureMessage,
-    { id: messageId, status: 'sending', attempts: attempt },
-    { status, recipients, claimedBy: null, lastReply: outcome.reply, updatedAt: now },
-  );
-  // Another run has taken the mail over: its result counts.
-  if (settled === 0) return;
+  const message = await act.em.findOneOrFail(SecureMessage, { id: messageId });
+  const claimed = { ...message, status: 'sending', attempts: attempt } as const;
+  await write(act, claimed, outcome.recipients, outcome.reply);
+}
+
+/** Writes what became of each recipient, unless another run has moved the mail since: then its result counts. */
+async function write(
+  act: ActContext,
+  message: SecureMessage,
+  outcomes: readonly RecipientOutcome[],
+  lastReply: string,
+): Promise<void> {
+  const { id, attempts } = message;
+  const { recipients, status, news, retryAt } = advance(message, outcomes, act.now);
+  const change = { status, recipients, claimedBy: null, lastReply, updatedAt: act.now };
+  if ((await act.em.nativeUpdate(SecureMessage, asFound(message), change)) === 0) return;
   for (const { recipient, type, reply } of news) {
-    record(act, messageId, attempt, { type, recipient, reply });
-    if (type === 'delivered') act.emit('message.delivered', { message_id: messageId, recipient, attempt });
-    if (type === 'failed') act.emit('message.bounced', { message_id: messageId, recipient, attempt, reply });
+    record(act, id, attempts, { type, recipient, reply });
+    if (type === 'delivered') act.emit('message.delivered', { message_id: id, recipient, attempt: attempts });
+    if (type === 'failed') act.emit('message.bounced', { message_id: id, recipient, attempt: attempts, reply });
   }
-  if (retryAt !== undefined) {
-    const data = { organization_id: organization.id, message_id: messageId, attempts: attempt };
-    await act.enqueue('secure_email.deliver', data, { at: retryAt });
-  }
+  if (retryAt !== undefined) await enqueueAttempt(act, id, attempts, retryAt);
+}
+
+function enqueueAttempt(act: ActContext, messageId: string, attempts: number, at: Date): Promise<void> {
+  const data = { organization_id: act.organization.id, message_id: messageId, attempts };
+  return act.enqueue('secure_email.deliver', data, { at });
 }
 
 export const secureEmailJobs = [deliverSecureEmail];

@@ -272,6 +272,48 @@ describe('sending secure mail', () => {
       expect(room.events).to.have.length(1);
     });
 
+    it('reaches nobody after it expired, however long the server was down [BAS-104]', async () => {
+      const sink = await relay();
+      const { message_id } = await send({ expires_in: 60 });
+      const began = room.now;
+      room.now = new Date(began.getTime() + 60_000);
+      await room.deliver();
+      room.now = began;
+      expect(sink.mails).to.have.length(0);
+      expect(await shown(message_id)).to.deep.include({ status: 'failed', trail: ['queued', 'failed'], attempts: 0 });
+      expect(room.events[0]).to.deep.include({ type: 'message.bounced' });
+      expect(room.waiting).to.deep.equal([]);
+    });
+
+    it('stays uncertain when it was cut off in flight and expired before the restart', async () => {
+      const sink = await relay();
+      const { message_id } = await send({ expires_in: 60 });
+      const { data } = room.waiting.shift()!;
+      await room.deliver({ jobId: 'job_6', data, crash: 'before the result' });
+      const began = room.now;
+      room.now = new Date(began.getTime() + 60_000);
+      await room.deliver({ jobId: 'job_6', data });
+      room.now = began;
+      expect(await shown(message_id)).to.deep.include({ status: 'uncertain', each: ['uncertain'], attempts: 1 });
+      expect(sink.mails).to.have.length(1);
+    });
+
+    it('waits while its organisation is suspended, and leaves afterwards', async () => {
+      const sink = await relay();
+      const { message_id } = await send();
+      const become = (status: 'active' | 'suspended') =>
+        room.act(tenant, async ({ em }) => {
+          (await em.findOneOrFail(Organization, { id: tenant.id })).status = status;
+        });
+      await become('suspended');
+      await room.deliver();
+      expect(await shown(message_id)).to.deep.include({ status: 'queued', attempts: 0 });
+      await become('active');
+      await room.deliver();
+      expect(await shown(message_id)).to.deep.include({ status: 'sent', attempts: 1 });
+      expect(sink.mails).to.have.length(1);
+    });
+
     it('does nothing when a job runs again after its result was written', async () => {
       const sink = await relay();
       await send();
