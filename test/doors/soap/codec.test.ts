@@ -1,10 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect } from 'chai';
-import { XmlDocument, XsdValidator, xmlCleanupInputProvider } from 'libxml2-wasm';
-import { xmlRegisterFsInputProviders } from 'libxml2-wasm/lib/nodejs.mjs';
 import { Refusal } from '../../../src/core/errors.ts';
 import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { type AttachedParts, decodeAnswer, decodeRequest } from '../../../src/doors/soap/decode.ts';
@@ -12,6 +7,7 @@ import { encodeAnswer, encodeRequest } from '../../../src/doors/soap/encode.ts';
 import { buildModel, commonNamespace } from '../../../src/doors/soap/model.ts';
 import { parseXml } from '../../../src/doors/soap/tree.ts';
 import { generate } from '../../../src/doors/soap/wsdl.ts';
+import { withPublishedSchema } from './published-schema.ts';
 import { sampleAreas } from './sample-areas.ts';
 
 const model = buildModel(sampleAreas);
@@ -340,30 +336,15 @@ describe('the SOAP codec', () => {
 });
 
 describe('what the SOAP codec writes', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'xsd-'));
-  before(() => xmlRegisterFsInputProviders());
-  after(() => {
-    xmlCleanupInputProvider();
-    rmSync(folder, { recursive: true });
-  });
-
   it('is valid by the published schema', () => {
     const files = generate(sampleAreas, 'https://bastion.example');
-    const inner = /<xs:schema [\s\S]*<\/xs:schema>/.exec(files.get('samples.wsdl')!)![0];
-    const prefixes = `xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:c="${commonNamespace}" xmlns:t="${samples.namespace}"`;
-    writeFileSync(join(folder, 'common.xsd'), files.get('common.xsd')!);
-    const options = { url: join(folder, 'area.xsd') };
-    using schema = XmlDocument.fromString(inner.replace('<xs:schema ', `<xs:schema ${prefixes} `), options);
-    using validator = XsdValidator.fromDoc(schema);
-    const validate = (xml: string): void => {
-      using document = XmlDocument.fromString(xml);
-      validator.validate(document);
-    };
-    validate(encodeRequest(echo, full));
-    validate(encodeAnswer(echo, full, () => 'part@bastion'));
-    validate(encodeAnswer(touch, { at: '2026-01-01T00:00:00Z', where: null }));
-    const next = random(7);
-    for (let i = 0; i < 200; i++) validate(encodeRequest(echo, anyRequest(next)));
-    expect(() => validate(changed('<size>0', '<size>x'))).to.throw('xs:long');
+    withPublishedSchema(files.get('samples.wsdl')!, files.get('common.xsd')!, validate => {
+      validate(encodeRequest(echo, full));
+      validate(encodeAnswer(echo, full, () => 'part@bastion'));
+      validate(encodeAnswer(touch, { at: '2026-01-01T00:00:00Z', where: null }));
+      const next = random(7);
+      for (let i = 0; i < 200; i++) validate(encodeRequest(echo, anyRequest(next)));
+      expect(() => validate(changed('<size>0', '<size>x'))).to.throw('xs:long');
+    });
   });
 });

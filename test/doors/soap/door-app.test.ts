@@ -4,6 +4,7 @@ import { areas } from '../../../src/areas.ts';
 import { type Kit, startKit, type Tenant } from '../../kit/app.ts';
 import { type SoapAnswer, soapClient, stockClient } from '../../kit/soap-client.ts';
 import { newPartner, signedEnvelope } from '../../kit/soap-signing.ts';
+import { withPublishedSchema } from './published-schema.ts';
 
 describe('the SOAP door of the running app', () => {
   let kit: Kit;
@@ -44,6 +45,23 @@ describe('the SOAP door of the running app', () => {
     const stock = await stockClient('organizations', credentials());
     const { result } = await stock.call('GetOrganization', { orgId: kit.tenant.id });
     expect(result.orgId).to.equal(kit.tenant.id);
+  });
+
+  it('answers what its published schema says, faults included', async () => {
+    const answers = [
+      await kit.soap.call('GetOrganization', { org_id: kit.tenant.id }),
+      await kit.soap.call('ListOrganizations', { limit: 1 }),
+      await kit.soap.call('GetOrganization', { org_id: 'x' }),
+    ];
+    const wsdl = (await kit.soap.get('/soap/v3/organizations?wsdl')).text;
+    const common = (await kit.soap.get('/soap/v3/common.xsd')).text;
+    withPublishedSchema(wsdl, common, validate => {
+      for (const { text } of answers) {
+        const [content] = /<(BastionFault|\w+Response) xmlns=[\s\S]*<\/\1>/.exec(text)!;
+        validate(content);
+        expect(() => validate(content.replace(/<\/(\w+)>$/, '<surplus/></$1>'))).to.throw('surplus');
+      }
+    });
   });
 
   it('gives a thing that is not there and one of another tenant the same signed fault', async () => {
