@@ -7,6 +7,7 @@ import type { Area } from '../../src/core/operation.ts';
 import { decodeAnswer, decodeStructure } from '../../src/doors/soap/decode.ts';
 import { encodeRequest } from '../../src/doors/soap/encode.ts';
 import { buildModel, commonNamespace, type SoapArea, type SoapOperation } from '../../src/doors/soap/model.ts';
+import { type OutgoingPart, writeRelated } from '../../src/doors/soap/multipart.ts';
 import { ns } from '../../src/doors/soap/namespaces.ts';
 import { childElements, isNamed, parseXml, textOf, type XmlElement } from '../../src/doors/soap/tree.ts';
 import { verifyEnvelope } from '../../src/doors/soap/verify.ts';
@@ -57,6 +58,8 @@ export interface SoapOverrides {
   envelope?: EnvelopeOptions;
   /** Says key and organisation in a signed Context header instead of HTTP headers. */
   context?: boolean;
+  /** Sends binary values as parts of a MIME message, named in the Body with their SHA-256. */
+  attached?: boolean;
   /** Sends this instead of the envelope. */
   raw?: Buffer | string;
 }
@@ -89,21 +92,34 @@ export function soapClient(areas: readonly Area[], credentials: SoapCredentials)
   };
 
   return {
-    async call(name, input, { headers = {}, envelope = {}, context = orgId !== undefined, raw } = {}) {
+    async call(name, input, { headers = {}, envelope = {}, context = orgId !== undefined, attached, raw } = {}) {
       const [area, operation] = find(name);
+      const parts: OutgoingPart[] = [];
+      const attach = (content: Buffer): string => {
+        const contentId = `part-${parts.length}@partner`;
+        parts.push({ contentId, contentType: 'application/octet-stream', content });
+        return contentId;
+      };
       const signed = signedEnvelope(partner, {
-        body: encodeRequest(operation, input),
+        body: encodeRequest(operation, input, attached ? attach : undefined),
         created: now(),
         expires: null,
         ...(context ? contextHeader(apiKey, orgId) : {}),
         ...envelope,
       });
+      const related = attached ? writeRelated(signed, parts) : undefined;
       const sent = {
-        'Content-Type': 'application/soap+xml; charset=utf-8',
+        'Content-Type': related?.contentType ?? 'application/soap+xml; charset=utf-8',
         ...(context ? {} : { Authorization: `Bearer ${apiKey}` }),
         ...headers,
       };
-      const answer = await exchange(agent, 'POST', origin + area.path, sent, raw ?? signed);
+      const answer = await exchange(
+        agent,
+        'POST',
+        origin + area.path,
+        sent,
+        raw ?? (related ? await buffer(related.body) : signed),
+      );
       return { ...answer, ...(await readAnswer(answer.text, operation, now())) };
     },
     get: path => exchange(agent, 'GET', origin + path, {}),

@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:https';
 import { expect } from 'chai';
+import PostalMime from 'postal-mime';
 import { areas } from '../../../src/areas.ts';
 import { type Kit, startKit, type Tenant } from '../../kit/app.ts';
 import { type SoapAnswer, soapClient, stockClient } from '../../kit/soap-client.ts';
@@ -84,6 +85,27 @@ describe('the SOAP door of the running app', () => {
     expect(scope.fault).to.include({ code: 'scope_missing', error: 'scope_missing' });
     const field = await kit.soap.call('GetOrganization', { org_id: 'x' });
     expect(field.fault?.errors?.[0]).to.include({ field: 'orgId' });
+  });
+
+  it('takes files as parts of a MIME message, approved and mailed as they were signed [BAS-023]', async () => {
+    const file = Buffer.from('\u0000not text\r\n\xff', 'latin1').toString('base64');
+    const answer = await kit.soap.call(
+      'SendSecureEmail',
+      {
+        from: 'billing@acme.test',
+        to: ['patient@example.com'],
+        subject: 'Your statement',
+        body_html: '<p>Attached.</p>',
+        attachments: [{ filename: 'a.bin', content_type: 'application/x-sample', content: file }],
+      },
+      { attached: true },
+    );
+    expect(answer, answer.text).to.deep.include({ status: 200, signed: true });
+    await kit.settle();
+    const mail = await PostalMime.parse(kit.sink.mails.at(-1)!.raw);
+    const [attachment] = mail.attachments;
+    expect(attachment).to.include({ filename: 'a.bin', mimeType: 'application/x-sample' });
+    expect(Buffer.from(attachment!.content as ArrayBuffer).toString('base64')).to.equal(file);
   });
 
   it('refuses the same message twice, on every node', async () => {
