@@ -22,3 +22,6 @@ process.once('message', ({ cert, key, ca }: { cert: string; key: string; ca: str
     if (message === 'stop') process.exit();
   });
 });
+
+// Left alone, it ends.
+process.once('disconnect', () => process.exit());

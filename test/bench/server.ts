@@ -18,3 +18,6 @@ process.on('message', message => {
   if (message === 'memory') process.send!(process.memoryUsage());
   if (message === 'stop') void kit.close().then(() => process.exit());
 });
+
+// Left alone, it ends.
+process.once('disconnect', () => process.exit());

@@ -13,3 +13,6 @@ process.once('message', async (config: ReadyConfig) => {
     if (message === 'stop') void app.stop().then(() => process.exit());
   });
 });
+
+// Left alone, it ends.
+process.once('disconnect', () => process.exit());
