@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { Resolver } from 'node:dns/promises';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { areaEntities, areaJobs, areas } from './areas.ts';
 import type { KeyPair, ReadyConfig } from './config.ts';
 import { TrustStore, thumbprintOf } from './core/certificates.ts';
@@ -24,11 +24,12 @@ import { enqueue } from './jobs/enqueue.ts';
 import { JobRow } from './jobs/row.ts';
 import { JobRunner } from './jobs/runner.ts';
 import { type Listener, listen, listenTls } from './listeners.ts';
+import { createLog } from './log.ts';
 import type { Parts } from './run/execute.ts';
 import { IdempotencyRecord } from './run/idempotency.ts';
 import { approvalJobs } from './run/jobs.ts';
 import { createRun, type Run } from './run/run.ts';
-import { chainAuditTrail, measure, purgeUsedKeys } from './upkeep.ts';
+import { chainAuditTrail, measure, purgeUsedKeys, reloadTrust } from './upkeep.ts';
 
 /** Every table's entity. */
 export const entities = [...areaEntities, IdempotencyRecord, JobRow];
@@ -71,13 +72,16 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
   await db.migrate();
   const services: Services = {
     clock,
-    keyring: loadKeyring({ env: config.masterKeys, file: config.production ? undefined : join(config.dataDir, 'master.key') }),
+    keyring: loadKeyring({
+      env: config.masterKeys,
+      file: config.production ? undefined : join(config.dataDir, 'master.key'),
+    }),
     trust: new TrustStore(() => readTrustFiles(config.approvedCas, config.crls)),
     identity: identityOf(config.signing),
     outbound: outside.outbound ?? createOutbound({ ca: config.webhookCa }),
     resolver: outside.resolver ?? resolverOf(config.dnsServers),
     settings: settingsOf(config),
-    log: outside.log ?? pino({ level: config.logLevel }),
+    log: outside.log ?? createLog(config.logLevel),
     metrics: createMetrics(),
   };
   const parts: Parts = {
@@ -112,18 +116,27 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
   defineJobs(parts, runner, [...areaJobs, ...approvalJobs(parts), purgeUsedKeys(db)]);
   await runner.start();
   const chain = chainAuditTrail(db, services);
+  const trust = reloadTrust(services);
 
   const state = { stopping: false };
   const rest = await listenTls(config, config.ports.rest, restDoor({ gate, run, areas, services }));
-  const soap = await listenTls(config, config.ports.soap, soapDoor({ gate: soapGate(gate), run: run.run, areas, services }));
-  const health = await listen('127.0.0.1', config.ports.health, healthDoor({
-    registry: metrics.registry,
-    async ready() {
-      if (state.stopping) throw new Error('stopping');
-      await db.ping();
-    },
-    measure: () => measure(db, runner, metrics),
-  }));
+  const soap = await listenTls(
+    config,
+    config.ports.soap,
+    soapDoor({ gate: soapGate(gate), run: run.run, areas, services }),
+  );
+  const health = await listen(
+    '127.0.0.1',
+    config.ports.health,
+    healthDoor({
+      registry: metrics.registry,
+      async ready() {
+        if (state.stopping) throw new Error('stopping');
+        await db.ping();
+      },
+      measure: () => measure(db, runner, metrics),
+    }),
+  );
   Object.assign(services.settings, {
     publicUrl: config.publicUrl ?? rest.url,
     soapUrl: config.soapUrl ?? soap.url,
@@ -134,6 +147,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     await Promise.all([rest.close(), soap.close()]);
     await runner.stop();
     await chain.stop();
+    trust.stop();
     await gate.stop();
     await health.close();
     await core.close();

@@ -1,14 +1,16 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { areas } from './areas.ts';
-import type { CertificateUse } from './areas/access/entities.ts';
 import type { Core } from './app.ts';
-import { Refusal } from './core/errors.ts';
+import type { CertificateUse } from './areas/access/entities.ts';
+import { areas } from './areas.ts';
 import { verifyDetached } from './core/detached-signature.ts';
+import { Refusal } from './core/errors.ts';
 import type { Checkpoint } from './db/audit-chain.ts';
 import { verifyAudit } from './db/audit-verify.ts';
 import { openApi } from './doors/rest/openapi.ts';
+import { zip } from './doors/soap/archive.ts';
+import { generate, placeholderUrl } from './doors/soap/wsdl.ts';
 import { openForCommand, serve } from './main.ts';
 import {
   allowAddress,
@@ -113,9 +115,12 @@ program
   .command('wsdl')
   .description('write or check wsdl/, which is generated from the operations')
   .option('--check', 'fail when it is not what the operations say')
-  .option('--write', 'write it')
-  .action(({ check }) => {
-    if (check) checkWsdl(areas);
+  .option('--write', 'write it; so does no option at all')
+  .option('--zip <file>', 'write it as one archive, for partners, with the addresses of --url')
+  .option('--url <url>', 'address of the SOAP door', placeholderUrl)
+  .action(({ check, zip: file, url }) => {
+    if (file) writeFileSync(file, zip(generate(areas, url)));
+    else if (check) checkWsdl(areas);
     else writeWsdl(areas);
   });
 
@@ -132,7 +137,9 @@ program
 
 /** Checkpoints as the log has them, whole log lines or the checkpoint alone. */
 function readAnchors(file: string): Checkpoint[] {
-  const lines = readFileSync(file, 'utf8').split('\n').filter(line => line.includes('bastion.audit.checkpoint'));
+  const lines = readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(line => line.includes('bastion.audit.checkpoint'));
   return lines.map(line => {
     const parsed = JSON.parse(line) as Checkpoint | { checkpoint: Checkpoint };
     return 'checkpoint' in parsed ? parsed.checkpoint : parsed;
@@ -140,7 +147,10 @@ function readAnchors(file: string): Checkpoint[] {
 }
 
 function list(text: string): string[] {
-  return text.split(',').map(item => item.trim()).filter(Boolean);
+  return text
+    .split(',')
+    .map(item => item.trim())
+    .filter(Boolean);
 }
 
 async function withCore(work: (core: Core) => Promise<void>): Promise<void> {

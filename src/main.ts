@@ -1,6 +1,6 @@
 import { type App, openCore, startApp } from './app.ts';
 import { Organization } from './areas/organizations/entities.ts';
-import { readConfig, type ReadyConfig } from './config.ts';
+import { type ReadyConfig, readConfig } from './config.ts';
 import { read } from './db/transaction.ts';
 import { developmentPlan, firstOrganization } from './development/first-organization.ts';
 import { development } from './development/stand-ins.ts';

@@ -34,7 +34,17 @@ export async function createOrganization(
     const parent = parentId === undefined ? undefined : await em.findOneOrFail(Organization, { id: parentId });
     const id = newId('org', now.getTime());
     const path = parent ? `${parent.path}/${id}` : id;
-    const row = { id, parentId: parent?.id, path, name, status: 'active', plan, settings: {}, createdAt: now, updatedAt: now } as const;
+    const row = {
+      id,
+      parentId: parent?.id,
+      path,
+      name,
+      status: 'active',
+      plan,
+      settings: {},
+      createdAt: now,
+      updatedAt: now,
+    } as const;
     const organization = em.create(Organization, row);
     createDefaultPolicy(em, organization, now);
     await em.flush();
@@ -111,8 +121,7 @@ export async function allowAddress(
   organizationId: string,
   { block, label }: { block: string; label?: string },
 ): Promise<string> {
-  const cidr = normalizeBlock(block);
-  if (cidr === undefined) throw new Error(`${block} is no IP address or CIDR block`);
+  const cidr = requireBlock(block);
   return core.run.act(organizationId, actor('address.allow'), async ({ em, now }) => {
     em.create(AllowedAddress, { cidr, label, createdAt: now });
     return cidr;
@@ -125,16 +134,23 @@ export async function registerApprovalWebhook(
   organizationId: string,
   { url, allowPrivate = [] }: { url: string; allowPrivate?: readonly string[] },
 ): Promise<string> {
-  if (allowPrivate.length > 0) {
+  const blocks = allowPrivate.map(requireBlock);
+  if (blocks.length > 0) {
     await core.run.act(organizationId, actor('approval_settings.allow_private'), async ({ em }) => {
       const settings = await settingsOf(em);
-      settings.privateCidrs = [...new Set([...settings.privateCidrs, ...allowPrivate])];
+      settings.privateCidrs = [...new Set([...settings.privateCidrs, ...blocks])];
     });
   }
   await challenge(readingContext(core.parts, await organizationOf(core.parts, organizationId)), url);
   return core.run.act(organizationId, actor('approval_webhook.register'), async ({ em, now }) => {
     return em.create(ApprovalWebhook, { url, createdAt: now }).id;
   });
+}
+
+function requireBlock(block: string): string {
+  const cidr = normalizeBlock(block);
+  if (cidr === undefined) throw new Error(`${block} is no IP address or CIDR block`);
+  return cidr;
 }
 
 async function settingsOf(em: TenantEntityManager): Promise<ApprovalSettings> {

@@ -10,24 +10,31 @@ export type Scope = `${string}:${string}`;
  * The entity manager that business code gets: filtered to one organisation, without raw SQL and without any way to
  * leave the filter, at type level here and at run time in db/tenancy.
  */
-export type TenantEntityManager = Omit<
+export type TenantEntityManager = Pick<
   EntityManager,
-  | 'getKysely'
-  | 'getConnection'
-  | 'getDriver'
-  | 'execute'
-  | 'createQueryBuilder'
-  | 'qb'
-  | 'getKnex'
-  | 'fork'
-  | 'setFilterParams'
-  | 'addFilter'
-  | 'transactional'
-  | 'begin'
-  | 'commit'
-  | 'rollback'
-  | 'getPlatform'
-  | 'getEventManager'
+  | 'find'
+  | 'findOne'
+  | 'findOneOrFail'
+  | 'findAll'
+  | 'findAndCount'
+  | 'findByCursor'
+  | 'count'
+  | 'countBy'
+  | 'populate'
+  | 'create'
+  | 'assign'
+  | 'persist'
+  | 'remove'
+  | 'flush'
+  | 'getReference'
+  | 'lock'
+  | 'refresh'
+  | 'refreshOrFail'
+  | 'insert'
+  | 'insertMany'
+  | 'nativeUpdate'
+  | 'nativeDelete'
+  | 'isInTransaction'
 >;
 
 export interface EnqueueOptions {

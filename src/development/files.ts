@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import forge from 'node-forge';
 import type { KeyPair } from '../config.ts';
 import { Authority, type Issued } from './authority.ts';
 
@@ -29,6 +30,7 @@ export async function developmentFiles(dataDir: string): Promise<DevelopmentFile
     kept(folder, 'partner', () => issuer.client('CN=Partner, O=Development only', 'RSA-2048')),
     kept(folder, 'approver', () => issuer.client('CN=Approver, O=Development only')),
   ]);
+  writePkcs12(folder, 'partner', partner);
   return { folder, authority, server, signing, partner, approver };
 }
 
@@ -40,4 +42,14 @@ async function kept(folder: string, name: string, make: () => Promise<Issued>): 
     writeFileSync(files.key, key, { mode: 0o600 });
   }
   return { certificate: readFileSync(files.certificate, 'utf8'), key: readFileSync(files.key, 'utf8') };
+}
+
+/** SoapUI, .NET and browsers take a certificate with its key as PKCS#12 (RFC 7292). The password is `development`. */
+function writePkcs12(folder: string, name: string, { certificate, key }: KeyPair): void {
+  const file = join(folder, `${name}.p12`);
+  if (existsSync(file)) return;
+  const { pki, pkcs12, asn1 } = forge;
+  const chain = [pki.certificateFromPem(certificate)];
+  const bag = pkcs12.toPkcs12Asn1(pki.privateKeyFromPem(key), chain, 'development', { algorithm: 'aes256' });
+  writeFileSync(file, Buffer.from(asn1.toDer(bag).getBytes(), 'latin1'), { mode: 0o600 });
 }

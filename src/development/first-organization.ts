@@ -27,7 +27,11 @@ export interface FirstOrganization {
  * DEVELOPMENT ONLY: an organisation that can call at once: certificate, addresses, key, verified domain, and the
  * responder as its approval webhook. Made once; a later start finds it, and points the webhook at the responder's port.
  */
-export async function firstOrganization(core: Core, files: DevelopmentFiles, webhookUrl: string): Promise<FirstOrganization> {
+export async function firstOrganization(
+  core: Core,
+  files: DevelopmentFiles,
+  webhookUrl: string,
+): Promise<FirstOrganization> {
   const known = await read(core.db, 'system', em => em.findOne(Organization, { plan: developmentPlan }));
   if (known) {
     await moveWebhook(core, known.id, webhookUrl);

@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
-import { ApprovalDecision, ApprovalWebhook, AuthorizationRequest } from '../areas/approvals/entities.ts';
+import { approvalKeys } from '../areas/access/approvers.ts';
 import { approvalText, type Decision, readDecision } from '../areas/approvals/decision.ts';
+import { ApprovalDecision, ApprovalWebhook, AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { openAuthorization } from '../areas/approvals/outcome.ts';
 import { privateCidrsOf } from '../areas/approvals/rules.ts';
 import { postSigned } from '../areas/approvals/webhook.ts';
-import { approvalKeys } from '../areas/access/approvers.ts';
 import { Organization } from '../areas/organizations/entities.ts';
 import { verifyDetached } from '../core/detached-signature.ts';
 import { timestamp } from '../core/schema.ts';
 import { writeAudit } from '../db/audit.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
-import { askJob, executeJob } from './job-names.ts';
 import type { Parts } from './execute.ts';
 import { thawCaller } from './frozen.ts';
+import { askJob, executeJob } from './job-names.ts';
 
 const deadlineMs = 10_000;
 const pausesMs = [1000, 2000, 4000, 8000, 15_000];
@@ -27,7 +27,10 @@ interface Question {
  * Asks one webhook once. A decision is recorded; a webhook that cannot be reached is asked again, by a job in the same
  * transaction that notices it, until the request expires.
  */
-export async function ask(parts: Parts, data: { authorization_request_id: string; webhook_id: string; attempt: number }) {
+export async function ask(
+  parts: Parts,
+  data: { authorization_request_id: string; webhook_id: string; attempt: number },
+) {
   const question = await load(parts, data.authorization_request_id, data.webhook_id);
   if (!question) return;
   const decision = await post(parts, question);
@@ -51,7 +54,10 @@ async function post(parts: Parts, { row, webhook }: Question): Promise<Decision 
   const options = { deadlineMs: Math.max(1, Math.min(deadlineMs, remaining)), allowPrivate };
   const answer = await postSigned(services, webhook.url, authorizationRequest(parts, row), options);
   if (answer.kind === 'answered') return readDecision(answer.body, row);
-  services.log.warn({ authorization_request_id: row.id, webhook: webhook.id, reason: answer.reason }, 'approval webhook');
+  services.log.warn(
+    { authorization_request_id: row.id, webhook: webhook.id, reason: answer.reason },
+    'approval webhook',
+  );
   return undefined;
 }
 
@@ -85,10 +91,15 @@ async function record(parts: Parts, { row, webhook }: Question, answered: Decisi
     const proof = answered.kind === 'approved' ? await proofOf(parts, em, row, webhook, answered, now) : undefined;
     const decision: Decision =
       answered.kind === 'approved' && !proof
-        ? { kind: 'denied', reason: 'no approval certificate in force made this signature', customerApprovalId: answered.customerApprovalId }
+        ? {
+            kind: 'denied',
+            reason: 'no approval certificate in force made this signature',
+            customerApprovalId: answered.customerApprovalId,
+          }
         : answered;
     await keepDecision(em, row, webhook, decision, proof, now);
-    const moved = decision.kind === 'denied' ? await deny(em, row, decision.reason, now) : await approve(parts, em, row, now);
+    const moved =
+      decision.kind === 'denied' ? await deny(em, row, decision.reason, now) : await approve(parts, em, row, now);
     await writeAudit(em, {
       organizationId: row.organizationId,
       occurredAt: now,

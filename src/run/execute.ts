@@ -1,9 +1,15 @@
 import type { Caller } from '../core/caller.ts';
-import type { EnqueueOptions, HandleContext, Operation, PrepareContext, TenantEntityManager } from '../core/operation.ts';
+import type {
+  EnqueueOptions,
+  HandleContext,
+  Operation,
+  PrepareContext,
+  TenantEntityManager,
+} from '../core/operation.ts';
 import type { Services } from '../core/services.ts';
 import { writeAudit } from '../db/audit.ts';
-import { emit } from '../db/outbox.ts';
 import type { Database, EntityManager } from '../db/orm.ts';
+import { emit } from '../db/outbox.ts';
 import { restrict } from '../db/restrict.ts';
 import { ancestorPaths, bindTenant } from '../db/tenancy.ts';
 import { read, transaction } from '../db/transaction.ts';
@@ -97,7 +103,12 @@ export function readingContext(parts: Parts, organization: Organization): Omit<P
   };
 }
 
-async function handle(parts: Parts, { op, caller, organization, input }: Request, prepared: unknown, em: EntityManager) {
+async function handle(
+  parts: Parts,
+  { op, caller, organization, input }: Request,
+  prepared: unknown,
+  em: EntityManager,
+) {
   const context: HandleContext = { ...contextOf(parts, organization, em), caller, operations: parts.operations };
   const answer = await op.handle(context, input, prepared);
   // A wrong answer is our mistake: it must surface as an internal error, never as the caller's 422.

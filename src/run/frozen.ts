@@ -10,7 +10,11 @@ interface Frozen {
 }
 
 export function freezeCaller(caller: Caller, organization: Organization, claim: Claim | undefined): string {
-  return JSON.stringify({ caller: { ...caller, key: { ...caller.key, scopes: [...caller.key.scopes] } }, organization, claim });
+  return JSON.stringify({
+    caller: { ...caller, key: { ...caller.key, scopes: [...caller.key.scopes] } },
+    organization,
+    claim,
+  });
 }
 
 export function thawCaller(text: string): Frozen {

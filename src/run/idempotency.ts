@@ -81,7 +81,13 @@ export async function begin(
   });
 }
 
-async function insert(em: EntityManager, caller: Caller, requestKey: string, inputHash: string, now: Date): Promise<Claim> {
+async function insert(
+  em: EntityManager,
+  caller: Caller,
+  requestKey: string,
+  inputHash: string,
+  now: Date,
+): Promise<Claim> {
   const holder = randomUUID();
   const recordId = newId('idm', now.getTime());
   await em.upsert(
@@ -128,7 +134,13 @@ async function resumeRecord(
 }
 
 /** Stores the answer; inside handle's transaction, so that answer and effect commit together. `em` is in system mode. */
-export async function finish(em: EntityManager, keyring: Keyring, op: Operation, claim: Claim, answer: Answer): Promise<void> {
+export async function finish(
+  em: EntityManager,
+  keyring: Keyring,
+  op: Operation,
+  claim: Claim,
+  answer: Answer,
+): Promise<void> {
   const kept = 'output' in answer ? { output: withoutSecrets(op.output, answer.output) } : answer;
   await em.nativeUpdate(
     IdempotencyRecord,

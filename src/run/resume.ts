@@ -1,10 +1,10 @@
 import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { openAuthorization, sealOutcome } from '../areas/approvals/outcome.ts';
 import { Refusal } from '../core/errors.ts';
+import { writeAudit } from '../db/audit.ts';
 import { readBlob } from '../db/blobs.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
-import { writeAudit } from '../db/audit.ts';
 import { execute, type Parts, type Request } from './execute.ts';
 import { thawCaller } from './frozen.ts';
 import { authorizationText, digestOf } from './hold.ts';
@@ -44,7 +44,9 @@ async function thaw(parts: Parts, row: AuthorizationRequest): Promise<{ request:
   const op = parts.operations.find(candidate => candidate.soap === row.operation);
   if (!op) throw new Error(`no operation ${row.operation}`);
   const { caller, organization, claim } = thawCaller(row.caller);
-  const blob = await read(parts.db, caller.organization, em => readBlob(em, keyring, row.organizationId, row.inputBlob));
+  const blob = await read(parts.db, caller.organization, em =>
+    readBlob(em, keyring, row.organizationId, row.inputBlob),
+  );
   const request = { op, caller, organization, input: JSON.parse(blob.toString('utf8')) as Record<string, unknown> };
   const text = authorizationText(row.id, request, row.requestedAt, row.expiresAt);
   const intact = text === openAuthorization(keyring, row) && digestOf(text) === row.digest;
@@ -61,12 +63,23 @@ async function take(system: EntityManager, row: AuthorizationRequest, state: 'ex
   if (taken !== 1) throw new AlreadyTaken();
 }
 
-async function keep(system: EntityManager, parts: Parts, row: AuthorizationRequest, outcome: Parameters<typeof sealOutcome>[2]) {
+async function keep(
+  system: EntityManager,
+  parts: Parts,
+  row: AuthorizationRequest,
+  outcome: Parameters<typeof sealOutcome>[2],
+) {
   const sealed = sealOutcome(parts.services.keyring, row, outcome);
   await system.nativeUpdate(AuthorizationRequest, { id: row.id }, { outcome: sealed });
 }
 
-async function fail(parts: Parts, row: AuthorizationRequest, request: Request, claim: Claim | undefined, refusal: Refusal) {
+async function fail(
+  parts: Parts,
+  row: AuthorizationRequest,
+  request: Request,
+  claim: Claim | undefined,
+  refusal: Refusal,
+) {
   const { code, message, errors } = refusal;
   await transaction(parts.db, 'system', async em => {
     await take(em, row, 'failed', parts);

@@ -1,6 +1,6 @@
-import type { Act } from '../core/job.ts';
 import type { Caller } from '../core/caller.ts';
 import { asRefusal, Refusal } from '../core/errors.ts';
+import type { Act } from '../core/job.ts';
 import type { Operation } from '../core/operation.ts';
 import { holdsScope } from '../core/scopes.ts';
 import { read, transaction } from '../db/transaction.ts';
@@ -63,9 +63,7 @@ async function once(parts: Parts, request: Request): Promise<Held> {
       ? await outcomeOf(parts, request, begun.authorizationRequestId)
       : await perform(parts, request, begun.claim);
   } catch (error) {
-    await transaction(parts.db, 'system', em =>
-      settleRefusal(em, keyring, request.op, begun.claim, asRefusal(error)),
-    );
+    await transaction(parts.db, 'system', em => settleRefusal(em, keyring, request.op, begun.claim, asRefusal(error)));
     throw error;
   }
 }

@@ -1,5 +1,5 @@
-import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
 import { AuthorizationRequest } from '../../src/areas/approvals/entities.ts';
 import { SecureMessage } from '../../src/areas/secure-email/entities.ts';
 import { type Kit, startKit } from '../kit/app.ts';
@@ -72,7 +72,9 @@ describe('a node that is killed', function () {
       killed ??= node!.kill();
       return undefined;
     };
-    await node.as(kit.tenant).call('POST', '/v3/secure-email/send', mail('in flight'), { headers: { Prefer: 'respond-async' } });
+    await node
+      .as(kit.tenant)
+      .call('POST', '/v3/secure-email/send', mail('in flight'), { headers: { Prefer: 'respond-async' } });
     await until(async () => killed !== undefined);
     await killed;
     kit.sinkRules.message = undefined;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { startKit, type Kit } from '../kit/app.ts';
+import { type Kit, startKit } from '../kit/app.ts';
 
 /** On SQLite two processes share one file; on MariaDB, what two nodes are for. */
 describe('two nodes on one database', function () {

@@ -131,7 +131,7 @@ export class Kit {
   }): Tenant {
     const credentials = { ca: this.set.ca, cert: certificate.certificate, key: certificate.key, apiKey, orgId };
     const rest = restClient({ ...credentials, origin: this.app.rest.url, now: this.clock.now });
-    const soap = soapClient(areas, { ...credentials, origin: this.app.soap.url });
+    const soap = soapClient(areas, { ...credentials, origin: this.app.soap.url, now: this.clock.now });
     this.#cleanUp.unshift(
       () => rest.close(),
       () => soap.close(),
@@ -170,10 +170,10 @@ export async function startKit({ resolver, config: changes = {}, beside }: KitOp
   const dataDir = mkdtempSync(join(tmpdir(), 'bastion-kit-'));
   writeFileSync(join(dataDir, 'ca.pem'), set.ca);
   const { url, drop } = beside ? { url: beside.config.databaseUrl, drop: async () => {} } : await fresh(dataDir);
-  const responder = beside?.responder ?? (await startResponder(set));
   const sinkRules: SinkRules = beside?.sinkRules ?? {};
   const sink = beside?.sink ?? (await startSink(set, sinkRules));
   const clock = beside?.clock ?? new TestClock();
+  const responder = beside?.responder ?? (await startResponder(set, clock));
   const errors: string[] = [];
   const config: ReadyConfig = {
     ...readConfig({
@@ -222,11 +222,12 @@ const startSink = (set: CertificateSet, rules: SinkRules): Promise<RelaySink> =>
     message: mail => rules.message?.(mail),
   });
 
-const startResponder = (set: CertificateSet): Promise<ApprovalResponder> =>
+const startResponder = (set: CertificateSet, clock: Clock): Promise<ApprovalResponder> =>
   ApprovalResponder.start({
     tls: set.server,
     approval: set.approver,
     bastionCertificate: set.signing.certificate,
+    now: clock.now,
   });
 
 function logInto(errors: string[]) {

@@ -16,7 +16,9 @@ export interface NodeProcess {
 
 /** Starts a node on the kit's database. */
 export async function startNode(kit: Kit): Promise<NodeProcess> {
-  const child: ChildProcess = fork(join(import.meta.dirname, 'node.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child: ChildProcess = fork(join(import.meta.dirname, 'node.ts'), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   child.send(kit.config);
   const [{ rest }] = (await once(child, 'message')) as [{ rest: string; soap: string }];
   const clients: RestClient[] = [];

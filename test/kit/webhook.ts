@@ -62,5 +62,7 @@ export function approval(question: Question, signer: Pair, changes: Record<strin
   const customer_approval_id = 'CHG-2026-000481';
   const signature = signDetached(signer.privateKey, digest + customer_approval_id);
   const { authorization_request_id } = question;
-  return { body: { authorization_request_id, decision: 'approved', customer_approval_id, digest, signature, ...changes } };
+  return {
+    body: { authorization_request_id, decision: 'approved', customer_approval_id, digest, signature, ...changes },
+  };
 }

@@ -1,5 +1,5 @@
-import { expect } from 'chai';
 import { createHash } from 'node:crypto';
+import { expect } from 'chai';
 import { ApprovalWebhook, AuthorizationRequest } from '../../src/areas/approvals/entities.ts';
 import { SecureMessage } from '../../src/areas/secure-email/entities.ts';
 import { signDetached } from '../../src/core/detached-signature.ts';
@@ -75,13 +75,15 @@ describe('approval of sensitive operations', () => {
 
   const refusals: Record<string, (question: Question) => Reply> = {
     'a denial': q => approval(q, kit.set.approver, { decision: 'denied' }),
-    'an approval without an approval id [BAS-013]': q => approval(q, kit.set.approver, { customer_approval_id: undefined }),
+    'an approval without an approval id [BAS-013]': q =>
+      approval(q, kit.set.approver, { customer_approval_id: undefined }),
     'an approval of another digest [BAS-019]': q => {
       const digest = `sha256:${'0'.repeat(64)}`;
       const signature = signDetached(kit.set.approver.privateKey, `${digest}CHG-1`);
       return approval(q, kit.set.approver, { digest, customer_approval_id: 'CHG-1', signature });
     },
-    'an approval of another request': q => approval(q, kit.set.approver, { authorization_request_id: 'areq_01k00000000000000000000000' }),
+    'an approval of another request': q =>
+      approval(q, kit.set.approver, { authorization_request_id: 'areq_01k00000000000000000000000' }),
     'an unsigned approval [BAS-013]': q => approval(q, kit.set.approver, { signature: undefined }),
     'an approval signed for another approval id': q => approval(q, kit.set.approver, { customer_approval_id: 'CHG-2' }),
     'an approval signed with the request certificate: nobody approves himself': q => approval(q, kit.set.partner),

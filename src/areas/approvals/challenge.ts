@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import { verifyDetached } from '../../core/detached-signature.ts';
 import { invalid } from '../../core/errors.ts';
 import type { PrepareContext } from '../../core/operation.ts';
-import { verifyDetached } from '../../core/detached-signature.ts';
 import { checkUrl } from '../../core/outbound.ts';
 import { approvalKeys } from '../access/approvers.ts';
 import { ApprovalSettings } from './entities.ts';

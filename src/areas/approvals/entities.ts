@@ -1,5 +1,18 @@
 import type { InferEntity } from '@mikro-orm/core';
-import { createdAt, flag, hash, id, idOf, instant, integer, json, line, longText, oneOf, sealed } from '../../db/columns.ts';
+import {
+  createdAt,
+  flag,
+  hash,
+  id,
+  idOf,
+  instant,
+  integer,
+  json,
+  line,
+  longText,
+  oneOf,
+  sealed,
+} from '../../db/columns.ts';
 import { tenantEntity } from '../../db/tenancy.ts';
 
 /** Where an organisation is asked. Inherited by its descendants until they register their own. */

@@ -2,7 +2,18 @@ import { z } from 'zod';
 import type { Caller } from '../../core/caller.ts';
 import { invalid, notFound, Refusal } from '../../core/errors.ts';
 import { operation, type PrepareContext } from '../../core/operation.ts';
-import { count, dateTime, id, line, list, named, nullable, pageInput, pageOutput, timestamp } from '../../core/schema.ts';
+import {
+  count,
+  dateTime,
+  id,
+  line,
+  list,
+  named,
+  nullable,
+  pageInput,
+  pageOutput,
+  timestamp,
+} from '../../core/schema.ts';
 import { ownScope } from '../../core/scopes.ts';
 import { page } from '../../db/list.ts';
 import { challenge } from './challenge.ts';
@@ -33,7 +44,8 @@ export const registerApprovalWebhook = operation({
   output: named('ApprovalWebhook', webhookView),
   prepare: (context: PrepareContext, { url }) => challenge(context, url),
   async handle({ em, now, emit }, { url }) {
-    if (await em.findOne(ApprovalWebhook, { url })) throw new Refusal('conflict', 'This webhook is registered already.');
+    if (await em.findOne(ApprovalWebhook, { url }))
+      throw new Refusal('conflict', 'This webhook is registered already.');
     const webhook = em.create(ApprovalWebhook, { url, createdAt: now });
     emit('approval_webhook.registered', { approval_webhook_id: webhook.id, url });
     return viewOf(webhook);
@@ -78,7 +90,9 @@ export const removeApprovalWebhook = operation({
 });
 
 const settingsView = named('ApprovalSettings', {
-  sensitive_operations: list(z.string()).describe('Operations, by SOAP name, that need approval beyond the always sensitive.'),
+  sensitive_operations: list(z.string()).describe(
+    'Operations, by SOAP name, that need approval beyond the always sensitive.',
+  ),
   quorum: count().describe('Approvals by distinct keys that release a request.'),
   window_seconds: nullable(z.int()).describe("Seconds the webhooks have to decide; null is the server's default."),
 });
@@ -142,10 +156,14 @@ const requestView = {
   customer_approval_ids: list(z.string()),
 };
 
-const requestOf = (row: AuthorizationRequest) => ({
+/** Whoever looks after the time is over sees it expired, even before a node has said so in the row. */
+const stateAt = (row: AuthorizationRequest, now: Date) =>
+  row.state === 'pending' && row.expiresAt <= now ? 'expired' : row.state;
+
+const requestOf = (row: AuthorizationRequest, now: Date) => ({
   authorization_request_id: row.id,
   operation: row.operation,
-  state: row.state,
+  state: stateAt(row, now),
   requesting_ip: row.requestingIp,
   digest: row.digest,
   requested_at: timestamp(row.requestedAt),
@@ -169,18 +187,20 @@ export const getAuthorizationRequest = operation({
   input: named('GetAuthorizationRequest', { authorization_request_id: id('areq') }),
   output: named('AuthorizationRequest', {
     ...requestView,
-    result: nullable(z.string()).describe("The operation's answer as JSON text, once executed; for the requester only."),
+    result: nullable(z.string()).describe(
+      "The operation's answer as JSON text, once executed; for the requester only.",
+    ),
     error: nullable(z.string()).describe('The error code that the request came to.'),
     message: nullable(z.string()),
   }),
-  async handle({ em, caller, services, operations }, { authorization_request_id }) {
+  async handle({ em, caller, services, operations, now }, { authorization_request_id }) {
     const row = await em.findOne(AuthorizationRequest, { id: authorization_request_id });
     if (!row || !maySee(caller, row)) throw notFound();
-    const refusal = refusalOf(services.keyring, row);
+    const refusal = refusalOf(services.keyring, { ...row, state: stateAt(row, now) });
     const op = operations.find(candidate => candidate.soap === row.operation);
     const isReadable = op && row.state === 'executed' && row.keyId === caller.key.id;
     return {
-      ...requestOf(row),
+      ...requestOf(row, now),
       result: isReadable ? JSON.stringify(await readOutput(em, services.keyring, op, row)) : null,
       error: refusal?.code ?? null,
       message: refusal?.message ?? null,
@@ -204,7 +224,7 @@ export const listAuthorizationRequests = operation({
       input,
       where: input.state ? { state: input.state } : {},
     });
-    return { authorization_requests: rows.map(requestOf), next_cursor };
+    return { authorization_requests: rows.map(row => requestOf(row, context.now)), next_cursor };
   },
 });
 
@@ -220,8 +240,10 @@ export const cancelAuthorizationRequest = operation({
     const row = await em.findOne(AuthorizationRequest, own);
     if (!row) throw notFound();
     const cancelled = { state: 'cancelled', decidedAt: now } as const;
-    const taken = await em.nativeUpdate(AuthorizationRequest, { ...own, state: 'pending' }, cancelled);
-    if (taken === 0) throw new Refusal('conflict', `The request is ${row.state}; only a pending one can be cancelled.`);
+    const open = { ...own, state: 'pending', expiresAt: { $gt: now } } as const;
+    const taken = await em.nativeUpdate(AuthorizationRequest, open, cancelled);
+    if (taken === 0)
+      throw new Refusal('conflict', `The request is ${stateAt(row, now)}; only a pending one can be cancelled.`);
     return { authorization_request_id, state: 'cancelled' as const };
   },
 });

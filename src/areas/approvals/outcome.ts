@@ -22,7 +22,7 @@ export function sealOutcome(keyring: Keyring, row: Row, outcome: HeldOutcome): B
   return keyring.sealText(placeOf(row, 'outcome'), JSON.stringify(outcome));
 }
 
-export function openOutcome(keyring: Keyring, row: AuthorizationRequest): HeldOutcome {
+export function openOutcome(keyring: Keyring, row: Row & Pick<AuthorizationRequest, 'outcome'>): HeldOutcome {
   return JSON.parse(keyring.openText(placeOf(row, 'outcome'), row.outcome!)) as HeldOutcome;
 }
 
@@ -35,7 +35,10 @@ export function openAuthorization(keyring: Keyring, row: AuthorizationRequest): 
 }
 
 /** The refusal that a finished request met; undefined while it waits and when it was executed. */
-export function refusalOf(keyring: Keyring, row: AuthorizationRequest): Refusal | undefined {
+export function refusalOf(
+  keyring: Keyring,
+  row: Row & Pick<AuthorizationRequest, 'state' | 'outcome'>,
+): Refusal | undefined {
   const authorizationRequestId = row.id;
   switch (row.state) {
     case 'denied':
@@ -45,7 +48,9 @@ export function refusalOf(keyring: Keyring, row: AuthorizationRequest): Refusal 
     case 'cancelled':
       return new Refusal('approval_denied', 'The request was cancelled by its requester.', { authorizationRequestId });
     case 'lapsed':
-      return new Refusal('approval_expired', 'The approved request was not started in time.', { authorizationRequestId });
+      return new Refusal('approval_expired', 'The approved request was not started in time.', {
+        authorizationRequestId,
+      });
     case 'failed': {
       const outcome = openOutcome(keyring, row);
       if ('output' in outcome) throw new Error('a failed request holds an output');

@@ -1,5 +1,5 @@
-import type { Services } from '../../core/services.ts';
 import { signRequest } from '../../core/request-signature.ts';
+import type { Services } from '../../core/services.ts';
 
 const largestAnswer = 16 * 1024;
 

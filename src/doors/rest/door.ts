@@ -18,17 +18,16 @@ export interface RestParts {
   readonly run: { run(operation: Operation, caller: Caller, input: unknown): Promise<Outcome> };
   readonly areas: readonly Area[];
   readonly services: Services;
-  /** Octets of a request body; 10 MiB when absent. */
-  readonly bodyLimit?: number;
 }
 
-const defaultBodyLimit = 10 * 1024 * 1024;
+/** Octets of a request body: 25 MB of attachments in base64, and what stands around them. */
+const bodyLimit = 36 * 1024 * 1024;
 
 /**
  * The internet: JSON over mutual TLS. Every path but the reference asks for all four controls before it says even whether
  * it exists.
  */
-export function restDoor({ gate, run, areas, services, bodyLimit = defaultBodyLimit }: RestParts): Express {
+export function restDoor({ gate, run, areas, services }: RestParts): Express {
   const app = express().disable('x-powered-by').disable('etag').set('query parser', false);
   app.use(arrive(gate, services));
   app.use(reference(areas, services));
