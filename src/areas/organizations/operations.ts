@@ -23,7 +23,7 @@ import { page } from '../../db/list.ts';
 import { findings, lookUp, makeSigningKeys, normalizeDomain, recordsOf } from './domains.ts';
 import { builtInRoles, Domain, DomainKey, Member, Organization, OrgUnit, Role } from './entities.ts';
 import { mergeSettings } from './settings.ts';
-import { beneathPath, lockOrganizations, lockParent, move, pathBeneath, reaches, regionOf, takeSeat } from './tree.ts';
+import { beneathPath, lockOrganization, lockParent, move, pathBeneath, reaches, regionOf, takeSeat } from './tree.ts';
 
 const status = z.enum(['active', 'suspended']);
 const path = z.string().describe('Ids of all ancestors, its own last, joined by a slash.');
@@ -187,8 +187,10 @@ export const updateOrganization = operation({
       throw new Refusal('conflict', 'An organisation cannot suspend itself; one above it can.');
     }
     if (isSelf && input.limits) throw invalid('limits', 'are set by an organisation above', 'not_allowed');
-    if (input.parent_id !== undefined) await move({ em, caller }, orgId, input.parent_id);
-    const organization = (await lockOrganizations(em, orgId)).get(orgId)!;
+    const organization =
+      input.parent_id === undefined
+        ? await lockOrganization(em, orgId)
+        : await move({ em, caller }, orgId, input.parent_id);
     if (input.settings) organization.settings = mergeSettings(organization.settings, input.settings);
     organization.name = input.name ?? organization.name;
     organization.status = input.status ?? organization.status;
@@ -258,10 +260,12 @@ export const addDomain = operation({
     status: domainStatus,
     dns_records: list(named('DnsRecord', dnsRecord)),
   }),
-  prepare: () => makeSigningKeys(),
-  async handle({ em, organization, now, emit, services }, input, pairs) {
-    const name = normalizeDomain(input.domain);
+  async prepare(_context, { domain }) {
+    const name = normalizeDomain(domain);
     if (name === undefined) throw invalid('domain', 'is no domain name');
+    return { name, pairs: await makeSigningKeys() };
+  },
+  async handle({ em, organization, now, emit, services }, _input, { name, pairs }) {
     const domain = em.create(Domain, {
       domain: name,
       status: 'pending',

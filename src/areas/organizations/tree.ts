@@ -22,13 +22,20 @@ export function reaches({ organization, key }: Pick<Caller, 'organization' | 'ke
  * The organisations, locked in one order, so that none of them moves before this transaction ends: a move locks all that
  * it carries along.
  */
-export async function lockOrganizations(em: TenantEntityManager, ...ids: string[]): Promise<Map<string, Organization>> {
+async function lockOrganizations(em: TenantEntityManager, ...ids: string[]): Promise<Map<string, Organization>> {
   const rows = await em.find(
     Organization,
     { id: { $in: ids } },
     { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' }, refresh: true },
   );
   return new Map(rows.map(row => [row.id, row]));
+}
+
+/** The organisation that `em` is bound to, locked. */
+export async function lockOrganization(em: TenantEntityManager, id: string): Promise<Organization> {
+  const organization = (await lockOrganizations(em, id)).get(id);
+  if (!organization) throw notFound();
+  return organization;
 }
 
 /** The named parent, locked; 422 when it is none that the caller may hang an organisation under. */
@@ -48,12 +55,12 @@ export function pathBeneath(parent: Organization, id: string): string {
   return checkedPath(`${parent.path}/${id}`);
 }
 
-/** Hangs the organisation, with everything beneath it, under another parent. */
+/** Hangs the organisation, with everything beneath it, under another parent; answers it, locked. */
 export async function move(
   { em, caller }: Pick<HandleContext, 'em' | 'caller'>,
   organizationId: string,
   parentId: string,
-): Promise<void> {
+): Promise<Organization> {
   if (organizationId === caller.organization.id) {
     throw new Refusal('conflict', 'An organisation cannot move itself; one above it can.');
   }
@@ -67,6 +74,7 @@ export async function move(
   }
   await carryAlong(em, moved.path, `${parent.path}/${moved.id}`);
   moved.parentId = parent.id;
+  return moved;
 }
 
 async function carryAlong(em: TenantEntityManager, from: string, to: string): Promise<void> {
@@ -91,7 +99,7 @@ export async function regionOf(em: TenantEntityManager, { path }: Pick<Organizat
 
 /** Takes a seat for one more member, or refuses. Locks the organisation: two invitations cannot share the last seat. */
 export async function takeSeat(em: TenantEntityManager, organizationId: string): Promise<void> {
-  const { seats } = (await lockOrganizations(em, organizationId)).get(organizationId)!.limits;
+  const { seats } = (await lockOrganization(em, organizationId)).limits;
   if (seats !== undefined && (await em.count(Member)) >= seats) {
     throw new Refusal('conflict', 'The organisation has no seat left.');
   }
