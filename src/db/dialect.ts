@@ -1,4 +1,4 @@
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -177,11 +177,36 @@ class SqliteConnection implements DatabaseConnection {
 const isRead = (sql: string): boolean => /^\s*(select|explain|with)\b/i.test(sql);
 
 function run<R>(database: DatabaseSync, query: CompiledQuery): QueryResult<R> {
-  const statement = database.prepare(query.sql);
+  const { statement, answersRows } = prepare(database, query);
   const parameters = query.parameters.map(bindable);
-  if (statement.columns().length > 0) return { rows: statement.all(...parameters).map(withBuffers) as R[] };
+  if (answersRows) return { rows: statement.all(...parameters).map(withBuffers) as R[] };
   const { changes, lastInsertRowid } = statement.run(...parameters);
   return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+}
+
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly answersRows: boolean;
+}
+
+const prepared = new WeakMap<DatabaseSync, Map<string, Prepared>>();
+const mostPrepared = 200;
+
+/**
+ * Statements with parameters are kept: there are few, on the path of every request. The ORM writes its values into the
+ * text, so that its statements hardly ever come again.
+ */
+function prepare(database: DatabaseSync, { sql, parameters }: CompiledQuery): Prepared {
+  const kept = prepared.get(database) ?? new Map<string, Prepared>();
+  prepared.set(database, kept);
+  const known = kept.get(sql);
+  if (known) return known;
+  const statement = database.prepare(sql);
+  const made = { statement, answersRows: statement.columns().length > 0 };
+  if (parameters.length === 0) return made;
+  if (kept.size >= mostPrepared) kept.clear();
+  kept.set(sql, made);
+  return made;
 }
 
 /** Booleans as 0 and 1, instants as epoch milliseconds: what the ORM stores as well. */

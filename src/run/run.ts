@@ -3,7 +3,7 @@ import { asRefusal, Refusal } from '../core/errors.ts';
 import type { Act } from '../core/job.ts';
 import type { Operation } from '../core/operation.ts';
 import { holdsScope } from '../core/scopes.ts';
-import { read, transaction } from '../db/transaction.ts';
+import { transaction } from '../db/transaction.ts';
 import { act } from './act.ts';
 import { execute, type Parts, type Request } from './execute.ts';
 import { type Held, hold, needsApproval, outcomeOf } from './hold.ts';
@@ -36,7 +36,7 @@ async function run(parts: Parts, op: Operation, caller: Caller, raw: unknown): P
       throw new Refusal('scope_missing', `This operation requires the scope ${op.scope}.`);
     }
     const input = parseInput(op.input, raw);
-    const organization = await read(parts.db, caller.organization, em => targetOrganization(em, op, caller, input));
+    const organization = await targetOrganization(parts, op, caller, input);
     const request = { op, caller, organization, input };
     return op.method === 'POST' && caller.idempotencyKey !== undefined
       ? await once(parts, request)

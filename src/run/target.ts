@@ -1,16 +1,17 @@
-import type { EntityManager } from '@mikro-orm/core';
 import { Organization } from '../areas/organizations/entities.ts';
 import type { Caller } from '../core/caller.ts';
 import { notFound } from '../core/errors.ts';
 import type { Operation } from '../core/operation.ts';
 import { isWithinPath } from '../db/tenancy.ts';
+import { read } from '../db/transaction.ts';
+import type { Parts } from './execute.ts';
 
 /**
  * The organisation an operation works in: the one its path names, which must be the acting one or stand beneath it, else
  * the acting one. A bound key reaches nothing beneath its organisation. Everything else is the same 404.
  */
 export async function targetOrganization(
-  em: EntityManager,
+  { db }: Parts,
   op: Operation,
   caller: Caller,
   input: Record<string, unknown>,
@@ -18,7 +19,7 @@ export async function targetOrganization(
   const named = op.pathParameters.includes('org_id') ? String(input.org_id) : caller.organization.id;
   if (named === caller.organization.id) return caller.organization;
   if (caller.key.bound) throw notFound();
-  const organization = await em.findOne(Organization, { id: named });
+  const organization = await read(db, caller.organization, em => em.findOne(Organization, { id: named }));
   if (!organization || !isWithinPath(organization.path, caller.organization.path)) throw notFound();
   return { id: organization.id, path: organization.path };
 }

@@ -54,7 +54,7 @@ async function view(em: TenantEntityManager, organization: Organization) {
     status: organization.status,
     external_id: organization.externalId ?? null,
     plan: organization.plan ?? null,
-    data_region: organization.dataRegion ?? (await regionOf(em, organization)),
+    data_region: await regionOf(em, organization),
     settings: organization.settings,
     usage: { mailboxes: 0, seats: await em.count(Member, { organizationId: organization.id }) },
     limits: { seats: organization.limits.seats ?? null },

@@ -91,7 +91,11 @@ function checkedPath(path: string): string {
 }
 
 /** The region that the organisation's data is kept in: its own, or the nearest ancestor's. */
-export async function regionOf(em: TenantEntityManager, { path }: Pick<Organization, 'path'>): Promise<string | null> {
+export async function regionOf(
+  em: TenantEntityManager,
+  { path, parentId, dataRegion }: Pick<Organization, 'path' | 'parentId' | 'dataRegion'>,
+): Promise<string | null> {
+  if (dataRegion != null || parentId == null) return dataRegion ?? null;
   const line = await em.find(Organization, { id: { $in: path.split('/') } });
   const nearest = line.sort((a, b) => b.path.length - a.path.length).find(row => row.dataRegion != null);
   return nearest?.dataRegion ?? null;
