@@ -488,3 +488,29 @@ describe('access over REST', () => {
     });
   }
 });
+
+describe('a node with a data region', () => {
+  let kit: Kit;
+  before(async () => {
+    kit = await startKit({ config: { dataRegion: 'eu' } });
+  });
+  after(() => kit.close());
+
+  it('serves only organisations whose data belongs there, by their own or an inherited region [BAS-075]', async () => {
+    const child = await kit.organization('Acme West', { parent: kit.tenant });
+    const grandchild = await kit.organization('Acme West One', { parent: child });
+    const region = (tenant: Tenant, dataRegion: string | null) =>
+      transaction(kit.app.db, 'system', em => em.nativeUpdate(Organization, { id: tenant.id }, { dataRegion }));
+    const call = async (tenant: Tenant) => {
+      const { status, body } = await tenant.rest.call('GET', '/v3/scopes');
+      return [status, body.error];
+    };
+    expect(await call(grandchild)).to.deep.equal([200, undefined]);
+    await region(child, 'us');
+    expect(await call(child)).to.deep.equal([403, 'region_mismatch']);
+    expect(await call(grandchild)).to.deep.equal([403, 'region_mismatch']);
+    expect(await call(kit.tenant)).to.deep.equal([200, undefined]);
+    await region(grandchild, 'eu');
+    expect(await call(grandchild)).to.deep.equal([200, undefined]);
+  });
+});
