@@ -3,6 +3,7 @@ import { Resolver } from 'node:dns/promises';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { Organization } from './areas/organizations/entities.ts';
 import { areaEntities, areaJobs, areas } from './areas.ts';
 import type { KeyPair, ReadyConfig } from './config.ts';
 import { TrustStore, thumbprintOf } from './core/certificates.ts';
@@ -14,6 +15,7 @@ import type { Identity, Services, Settings } from './core/services.ts';
 import { readTrustFiles } from './core/trust-files.ts';
 import { UsedOnce } from './db/once.ts';
 import { type Database, openDatabase } from './db/orm.ts';
+import { read } from './db/transaction.ts';
 import { healthDoor } from './doors/health/health.ts';
 import { restDoor } from './doors/rest/door.ts';
 import { soapDoor } from './doors/soap/door.ts';
@@ -70,6 +72,7 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
   const clock = outside.clock ?? systemClock;
   const db = await openDatabase({ url: config.databaseUrl, entities, clock });
   await db.migrate();
+  if (config.production) await refuseDevelopment(config, db);
   const services: Services = {
     clock,
     keyring: loadKeyring({
@@ -153,6 +156,22 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     await core.close();
   }
   return { ...core, runner, rest, soap, health, stop };
+}
+
+/** The plan of the organisation that a development server makes. */
+export const developmentPlan = 'development';
+/** The organisation name in every certificate that a development server issues. */
+export const developmentName = 'Development only';
+
+/** What a development server made has been printed, and its keys lie about in files. */
+async function refuseDevelopment({ tls, signing, approvedCas, crls }: ReadyConfig, db: Database): Promise<void> {
+  const own = [tls, signing].map(({ certificate }) => new X509Certificate(certificate));
+  const certificates = [...own, ...readTrustFiles(approvedCas, crls).authorities];
+  if (certificates.some(({ subject, issuer }) => `${subject}${issuer}`.includes(developmentName))) {
+    throw new Error('Production does not take certificates of a development authority.');
+  }
+  const made = await read(db, 'system', em => em.count(Organization, { plan: developmentPlan }));
+  if (made > 0) throw new Error('Production does not take a database that a development server made.');
 }
 
 function identityOf({ certificate, key }: KeyPair): Identity {

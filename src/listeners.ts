@@ -1,7 +1,10 @@
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttpServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { ReadyConfig } from './config.ts';
+import { Refusal } from './core/errors.ts';
+import { newId } from './core/ids.ts';
 
 export interface Listener {
   readonly server: Server;
@@ -35,11 +38,32 @@ export function listenTls(config: ReadyConfig, port: number, handler: RequestLis
   server.on('request', handler);
   // With a listener of our own Node leaves the interim answer to us: the headers must have passed first.
   server.on('checkContinue', handler);
+  server.on('clientError', refuseUnreadable);
   return started(server, config.host, port, 'https');
 }
 
 export function listen(host: string, port: number, handler: RequestListener): Promise<Listener> {
   return started(createHttpServer(handler), host, port, 'http');
+}
+
+/** What is no HTTP reaches no door; it gets an answer of the same shape all the same. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const refusal = new Refusal(
+    error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'malformed',
+    'This is no readable HTTP request.',
+  );
+  const { code, message, status } = refusal;
+  const request_id = newId('req');
+  const body = JSON.stringify({ error: code, message, request_id, errors: [] });
+  const headers = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${body.length}`,
+    `Bastion-Request-Id: ${request_id}`,
+    'Connection: close',
+  ];
+  socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
 }
 
 async function started(server: Server, host: string, port: number, scheme: string): Promise<Listener> {

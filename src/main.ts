@@ -1,10 +1,5 @@
 import { type App, openCore, startApp } from './app.ts';
-import { Organization } from './areas/organizations/entities.ts';
 import { type ReadyConfig, readConfig } from './config.ts';
-import { read } from './db/transaction.ts';
-import { developmentPlan, firstOrganization } from './development/first-organization.ts';
-import { development } from './development/stand-ins.ts';
-import { welcome } from './development/welcome.ts';
 
 /** Starts every door and stops in order on SIGTERM and SIGINT: requests and jobs in hand are finished first. */
 export async function serve(): Promise<void> {
@@ -23,16 +18,15 @@ export async function serve(): Promise<void> {
 
 async function production(config: ReadyConfig): Promise<{ stop(): Promise<void> }> {
   const app = await startApp(config);
-  const made = await read(app.db, 'system', em => em.count(Organization, { plan: developmentPlan }));
-  if (made > 0) {
-    await app.stop();
-    throw new Error('This database was made by a development server: its credentials are not for production.');
-  }
   announce(app);
   return app;
 }
 
+/** Loaded here and nowhere else: a production server does not even have it in memory. */
 async function developmentServer(config: ReturnType<typeof readConfig>): Promise<{ stop(): Promise<void> }> {
+  const { development } = await import('./development/stand-ins.ts');
+  const { firstOrganization } = await import('./development/first-organization.ts');
+  const { welcome } = await import('./development/welcome.ts');
   const standIns = await development(config);
   const app = await startApp(standIns.config);
   const stop = async () => {
@@ -58,6 +52,7 @@ function announce({ services, rest, soap, health }: App): void {
 export async function openForCommand() {
   const config = readConfig(process.env);
   if (config.production) return openCore(config as ReadyConfig);
+  const { development } = await import('./development/stand-ins.ts');
   const { config: ready, ...standIns } = await development(config);
   const core = await openCore(ready);
   return {

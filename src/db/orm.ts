@@ -4,12 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EntitySchema } from '@mikro-orm/core';
-import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { Migrator } from '@mikro-orm/migrations';
-import { MySqlDriver } from '@mikro-orm/mysql';
 import { type AbstractSqlDriver, type EntityManager, MikroORM, type Options } from '@mikro-orm/sql';
 import { CompiledQuery, type DatabaseConnection, type Kysely } from 'kysely';
-import { createConnection } from 'mysql2/promise';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { SqliteDialect } from './dialect.ts';
 import { ownEntities } from './entities.ts';
@@ -176,12 +173,15 @@ async function mysqlSettings(url: URL, poolSize: number): Promise<Settings> {
   };
 }
 
-/** MySQL's driver works on MariaDB but sees a schema difference for ever. */
-async function mysqlDriver(server: object): Promise<typeof MySqlDriver | typeof MariaDbDriver> {
+/** MySQL's driver works on MariaDB but sees a schema difference for ever. Loaded here: an embedded database needs neither. */
+async function mysqlDriver(server: object) {
+  const { createConnection } = await import('mysql2/promise');
   const connection = await createConnection({ ...server, connectTimeout: 10_000 });
   try {
     const [rows] = await connection.query('select version() as version');
-    return (rows as { version: string }[])[0]!.version.includes('MariaDB') ? MariaDbDriver : MySqlDriver;
+    const isMariaDb = (rows as { version: string }[])[0]!.version.includes('MariaDB');
+    if (isMariaDb) return (await import('@mikro-orm/mariadb')).MariaDbDriver;
+    return (await import('@mikro-orm/mysql')).MySqlDriver;
   } finally {
     await connection.end();
   }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import forge from 'node-forge';
+import { developmentName } from '../app.ts';
 import type { KeyPair } from '../config.ts';
 import { Authority, type Issued } from './authority.ts';
 
@@ -22,15 +22,15 @@ export interface DevelopmentFiles {
 export async function developmentFiles(dataDir: string): Promise<DevelopmentFiles> {
   const folder = join(dataDir, 'development');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const authority = await kept(folder, 'ca', () => Authority.create('CN=Bastion development CA, O=Development only'));
+  const authority = await kept(folder, 'ca', () => Authority.create(`CN=Bastion development CA, O=${developmentName}`));
   const issuer = Authority.open(authority);
   const [server, signing, partner, approver] = await Promise.all([
     kept(folder, 'server', () => issuer.server()),
-    kept(folder, 'signing', () => issuer.signing('CN=Bastion, O=Development only')),
-    kept(folder, 'partner', () => issuer.client('CN=Partner, O=Development only', 'RSA-2048')),
-    kept(folder, 'approver', () => issuer.client('CN=Approver, O=Development only')),
+    kept(folder, 'signing', () => issuer.signing(`CN=Bastion, O=${developmentName}`)),
+    kept(folder, 'partner', () => issuer.client(`CN=Partner, O=${developmentName}`, 'RSA-2048')),
+    kept(folder, 'approver', () => issuer.client(`CN=Approver, O=${developmentName}`)),
   ]);
-  writePkcs12(folder, 'partner', partner);
+  await writePkcs12(folder, 'partner', partner);
   return { folder, authority, server, signing, partner, approver };
 }
 
@@ -45,10 +45,10 @@ async function kept(folder: string, name: string, make: () => Promise<Issued>): 
 }
 
 /** SoapUI, .NET and browsers take a certificate with its key as PKCS#12 (RFC 7292). The password is `development`. */
-function writePkcs12(folder: string, name: string, { certificate, key }: KeyPair): void {
+async function writePkcs12(folder: string, name: string, { certificate, key }: KeyPair): Promise<void> {
   const file = join(folder, `${name}.p12`);
   if (existsSync(file)) return;
-  const { pki, pkcs12, asn1 } = forge;
+  const { pki, pkcs12, asn1 } = (await import('node-forge')).default;
   const chain = [pki.certificateFromPem(certificate)];
   const bag = pkcs12.toPkcs12Asn1(pki.privateKeyFromPem(key), chain, 'development', { algorithm: 'aes256' });
   writeFileSync(file, Buffer.from(asn1.toDer(bag).getBytes(), 'latin1'), { mode: 0o600 });

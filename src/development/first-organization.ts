@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Core } from '../app.ts';
+import { type Core, developmentPlan } from '../app.ts';
 import { ApprovalWebhook } from '../areas/approvals/entities.ts';
 import { Domain, Organization } from '../areas/organizations/entities.ts';
 import { read } from '../db/transaction.ts';
@@ -13,8 +13,6 @@ import {
 } from '../operator.ts';
 import type { DevelopmentFiles } from './files.ts';
 
-/** Marks what only a development server has; production refuses a database that holds it. */
-export const developmentPlan = 'development';
 export const developmentDomain = 'partner.test';
 
 export interface FirstOrganization {
