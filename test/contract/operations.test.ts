@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import type { Kit } from '../kit/app.ts';
 import { bothDoors, done, pattern, type TestedDoor } from '../areas/through.ts';
+import type { Kit } from '../kit/app.ts';
 import { type Case, type Party, party, startContractKit } from './case.ts';
 import { cases } from './cases.ts';
 
