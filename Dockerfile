@@ -13,4 +13,4 @@ USER node
 EXPOSE 8443 9443
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9090/readyz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "bin/bastion.mjs", "serve"]
+CMD ["node", "--max-semi-space-size=8", "bin/bastion.mjs", "serve"]

@@ -3,7 +3,7 @@
 // Node 24 that was installed beside the other dependencies. Plain JavaScript, old syntax: this file must load everywhere.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import * as nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +11,8 @@ const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
 const [major, minor] = process.versions.node.split('.').map(Number);
 
 if (major >= 24 || (major === 22 && minor >= 18)) {
+  // Compiled sources are kept: a later start is faster and needs less memory. Where that place is read-only, nothing is kept.
+  nodeModule.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/bastion', import.meta.url)));
   await import('../src/cli.ts');
 } else {
   handOver(shippedNode());
@@ -19,7 +21,7 @@ if (major >= 24 || (major === 22 && minor >= 18)) {
 function shippedNode() {
   const platform = { linux: 'linux', win32: 'win' }[process.platform];
   try {
-    const manifest = createRequire(import.meta.url).resolve(`node-${platform}-${process.arch}/package.json`);
+    const manifest = nodeModule.createRequire(import.meta.url).resolve(`node-${platform}-${process.arch}/package.json`);
     const binary = join(dirname(manifest), 'bin', platform === 'win' ? 'node.exe' : 'node');
     return existsSync(binary) ? binary : undefined;
   } catch {
