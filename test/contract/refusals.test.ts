@@ -74,7 +74,7 @@ describe('every operation, through both doors,', () => {
           good = await inputOf(each);
         });
 
-        it('unknown members, those of every object included [BAS-032]', async () => {
+        it('unknown members, constructor and toString among them [BAS-032]', async () => {
           for (const name of ['surplus', 'constructor', 'toString']) {
             for (const door of bothDoors) {
               const said = await say(door, east, op, good, { surplus: { [name]: 'x' } });

@@ -167,8 +167,8 @@ export const updateOrganization = operation({
     'beneath it, and deletes nothing. A move carries everything beneath along. Suspending, moving and limits are for ' +
     'organisations above.',
   sensitive: {
-    when: ({ status, parent_id }) => status === 'suspended' || parent_id !== undefined,
-    because: 'Suspension and moves decide who can act and under whose controls.',
+    when: ({ status, parent_id, settings }) => [status, parent_id, settings].some(change => change !== undefined),
+    because: 'Status, place and settings decide who can act and under which controls.',
   },
   input: z.strictObject({
     org_id: id('org'),

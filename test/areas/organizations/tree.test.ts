@@ -233,15 +233,15 @@ describe('the tree of organisations', () => {
     expect(answer).to.deep.include({ outcome: 'malformed', fields: ['name'] });
   });
 
-  it('holds a suspension and a move for approval, and no other change', async () => {
+  it('holds a change of status, place or settings for approval, and no other', async () => {
     const { org_id } = await create('rest', { name: 'Held' });
     const { org_id: parent_id } = await create('rest', { name: 'Parent' });
     const before = kit.responder.requests.length;
-    await done('rest', kit.tenant, updateOrganization, { org_id, name: 'Renamed', settings: { a: 1 } });
+    await done('rest', kit.tenant, updateOrganization, { org_id, name: 'Renamed', limits: { seats: 5 } });
     expect(kit.responder.requests).to.have.lengthOf(before);
-    await done('rest', kit.tenant, updateOrganization, { org_id, parent_id });
-    await done('rest', kit.tenant, updateOrganization, { org_id, status: 'suspended' });
-    expect(kit.responder.requests).to.have.lengthOf(before + 2);
+    const held = [{ parent_id }, { status: 'suspended' }, { status: 'active' }, { settings: { enforce_mfa: false } }];
+    for (const change of held) await done('rest', kit.tenant, updateOrganization, { org_id, ...change });
+    expect(kit.responder.requests).to.have.lengthOf(before + held.length);
   });
 
   it('lets only one of two crossing moves through, so that the tree stays a tree', async () => {
