@@ -97,15 +97,20 @@ export function withoutSecrets(schema: z.ZodType, value: unknown): unknown {
   return mapMarked(schema, value, (marks, marked) => (marks.secret ? undefined : marked));
 }
 
-/** Whether an answer of this shape can hold a secret. */
-export function hasSecrets(schema: z.ZodType): boolean {
-  const inner = unwrap(schema);
-  if (inner.meta()?.secret) return true;
-  if (inner instanceof z.ZodArray) return hasSecrets(inner.element as z.ZodType);
-  return inner instanceof z.ZodObject && Object.values(inner.shape).some(member => hasSecrets(member as z.ZodType));
-}
+/** Whether a value of this shape can hold a secret. */
+export const hasSecrets = (schema: z.ZodType): boolean => isMarked(schema, 'secret');
+
+/** Whether a value of this shape can hold bytes: then it may be large. */
+export const hasBinaries = (schema: z.ZodType): boolean => isMarked(schema, 'binary');
 
 type Marks = { secret?: boolean; binary?: boolean };
+
+function isMarked(schema: z.ZodType, mark: keyof Marks): boolean {
+  const inner = unwrap(schema);
+  if (inner.meta()?.[mark]) return true;
+  if (inner instanceof z.ZodArray) return isMarked(inner.element as z.ZodType, mark);
+  return inner instanceof z.ZodObject && Object.values(inner.shape).some(member => isMarked(member as z.ZodType, mark));
+}
 
 function mapMarked(schema: z.ZodType, value: unknown, replace: (marks: Marks, value: unknown) => unknown): unknown {
   if (value === undefined || value === null) return value;

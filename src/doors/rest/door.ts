@@ -3,7 +3,7 @@ import type { Caller } from '../../core/caller.ts';
 import { asRefusal, Refusal } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import type { Area, Operation } from '../../core/operation.ts';
-import { timestamp } from '../../core/schema.ts';
+import { hasBinaries, timestamp } from '../../core/schema.ts';
 import type { Services } from '../../core/services.ts';
 import type { Gate } from '../../gate/gate.ts';
 import { securityHeaders, sendJson, sendRefusal } from './answer.ts';
@@ -20,19 +20,21 @@ export interface RestParts {
   readonly services: Services;
 }
 
-/** Octets of a request body: 25 MB of attachments in base64, and what stands around them. */
-const bodyLimit = 36 * 1024 * 1024;
+const mebi = 1024 * 1024;
+/** Octets of a request body; with attachments 25 MB of them in base64, and what stands around them. */
+const bodyLimits = { plain: mebi, withBinaries: 36 * mebi };
 
 /**
  * The internet: JSON over mutual TLS. Every path but the reference asks for all four controls before it says even whether
  * it exists.
  */
 export function restDoor({ gate, run, areas, services }: RestParts): Express {
+  const limitOf = bodyLimiter(areas);
   const app = express().disable('x-powered-by').disable('etag').set('query parser', false);
   app.use(arrive(gate, services));
   app.use(reference(areas, services));
   app.use(async (request, response, next) => {
-    await authenticate(gate, request, response, bodyLimit);
+    await authenticate(gate, request, response, limitOf(request));
     next();
   });
   app.use(routes(areas, run, services));
@@ -41,6 +43,16 @@ export function restDoor({ gate, run, areas, services }: RestParts): Express {
   });
   app.use(refuse(services));
   return app;
+}
+
+/** Known before the body is read, from method and path: only what takes attachments may be large. */
+function bodyLimiter(areas: readonly Area[]): (request: Request) => number {
+  const large = areas
+    .flatMap(area => area.operations)
+    .filter(op => hasBinaries(op.input))
+    .map(op => ({ method: op.method, path: new RegExp(`^${op.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`) }));
+  return ({ method, path }) =>
+    large.some(op => op.method === method && op.path.test(path)) ? bodyLimits.withBinaries : bodyLimits.plain;
 }
 
 /** Step 1 of the gate; what every answer carries is set before anything can go wrong. */

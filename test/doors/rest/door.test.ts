@@ -109,12 +109,18 @@ describe('the REST door', () => {
       expectRefusal(await organizations('{"name":"x"}', encoded), 415, 'unsupported_media_type');
     });
 
-    it('answers 413 for more than 10 MiB, announced or not, and stays in service', async () => {
-      const large = Buffer.alloc(10 * 1024 * 1024 + 1, ' ');
+    it('answers 413 for more than 1 MiB, announced or not, and stays in service', async () => {
+      const large = Buffer.alloc(1024 * 1024 + 1, ' ');
       expectRefusal(await organizations(large), 413, 'too_large');
       const headers = { 'Content-Length': undefined, 'Transfer-Encoding': 'chunked' };
       expectRefusal(await organizations(large, { headers }), 413, 'too_large');
       expectRefusal(await organizations(large.subarray(1)), 400, 'malformed');
+    });
+
+    it('takes up to 36 MiB where there can be attachments', async () => {
+      const send = (octets: number) => kit.rest.call('POST', '/v3/secure-email/send', Buffer.alloc(octets, ' '));
+      expectRefusal(await send(36 * 1024 * 1024), 400, 'malformed');
+      expectRefusal(await send(36 * 1024 * 1024 + 1), 413, 'too_large');
     });
 
     it('answers 400 for a GET that has one', async () => {
