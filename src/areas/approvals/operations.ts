@@ -1,3 +1,4 @@
+import { type FilterQuery, LockMode } from '@mikro-orm/core';
 import { z } from 'zod';
 import type { Caller } from '../../core/caller.ts';
 import { invalid, notFound, Refusal } from '../../core/errors.ts';
@@ -77,10 +78,12 @@ export const removeApprovalWebhook = operation({
   input: named('RemoveApprovalWebhook', { approval_webhook_id: id('apw') }),
   output: named('RemovedApprovalWebhook', { approval_webhook_id: id('apw'), status: z.enum(['removed']) }),
   async handle({ em, emit }, { approval_webhook_id }) {
-    const webhook = await em.findOne(ApprovalWebhook, { id: approval_webhook_id });
+    // Locked: two removals cannot each rely on the other's webhook.
+    const own = await em.find(ApprovalWebhook, {}, { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { id: 'asc' } });
+    const webhook = own.find(each => each.id === approval_webhook_id);
     if (!webhook) throw notFound();
     // Without any webhook nothing sensitive could be approved again, not even a new webhook.
-    if ((await em.count(ApprovalWebhook)) === 1) {
+    if (own.length === 1) {
       throw new Refusal('conflict', 'The last approval webhook cannot be removed; register another one first.');
     }
     em.remove(webhook);
@@ -160,6 +163,13 @@ const requestView = {
 const stateAt = (row: AuthorizationRequest, now: Date) =>
   row.state === 'pending' && row.expiresAt <= now ? 'expired' : row.state;
 
+/** What `stateAt` shows, as a filter. */
+function inState(shown: AuthorizationRequest['state'], now: Date): FilterQuery<AuthorizationRequest> {
+  if (shown === 'pending') return { state: 'pending', expiresAt: { $gt: now } };
+  if (shown === 'expired') return { $or: [{ state: 'expired' }, { state: 'pending', expiresAt: { $lte: now } }] };
+  return { state: shown };
+}
+
 const requestOf = (row: AuthorizationRequest, now: Date) => ({
   authorization_request_id: row.id,
   operation: row.operation,
@@ -222,7 +232,7 @@ export const listAuthorizationRequests = operation({
     const { rows, next_cursor } = await page(context, AuthorizationRequest, {
       operation: 'ListAuthorizationRequests',
       input,
-      where: input.state ? { state: input.state } : {},
+      where: input.state ? inState(input.state, context.now) : {},
     });
     return { authorization_requests: rows.map(row => requestOf(row, context.now)), next_cursor };
   },
