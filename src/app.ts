@@ -27,9 +27,9 @@ import { JobRow } from './jobs/row.ts';
 import { JobRunner } from './jobs/runner.ts';
 import { type Listener, listen, listenTls } from './listeners.ts';
 import { createLog } from './log.ts';
-import type { Parts } from './run/execute.ts';
 import { IdempotencyRecord } from './run/idempotency.ts';
 import { approvalJobs } from './run/jobs.ts';
+import type { Parts } from './run/request.ts';
 import { createRun, type Run } from './run/run.ts';
 import { chainAuditTrail, measure, purgeUsedKeys, reloadTrust } from './upkeep.ts';
 

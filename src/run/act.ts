@@ -4,7 +4,8 @@ import type { ActContext } from '../core/job.ts';
 import { writeAudit } from '../db/audit.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
-import { contextOf, type Parts } from './execute.ts';
+import { contextOf } from './execute.ts';
+import type { Parts } from './request.ts';
 
 /** The transaction, filter and audit row of an operation, for whatever happens without a caller. */
 export async function act<T>(

@@ -11,9 +11,9 @@ import { timestamp } from '../core/schema.ts';
 import { writeAudit } from '../db/audit.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
-import type { Parts } from './execute.ts';
 import { thawCaller } from './frozen.ts';
 import { askJob, executeJob } from './job-names.ts';
+import type { Parts } from './request.ts';
 
 const deadlineMs = 10_000;
 const pausesMs = [1000, 2000, 4000, 8000, 15_000];

@@ -1,46 +1,14 @@
-import type { Caller } from '../core/caller.ts';
-import type {
-  EnqueueOptions,
-  HandleContext,
-  Operation,
-  PrepareContext,
-  TenantEntityManager,
-} from '../core/operation.ts';
-import type { Services } from '../core/services.ts';
+import type { EnqueueOptions, HandleContext, PrepareContext, TenantEntityManager } from '../core/operation.ts';
 import { writeAudit } from '../db/audit.ts';
-import type { Database, EntityManager } from '../db/orm.ts';
+import type { EntityManager } from '../db/orm.ts';
 import { emit } from '../db/outbox.ts';
 import { restrict } from '../db/restrict.ts';
 import { ancestorPaths, bindTenant } from '../db/tenancy.ts';
 import { read, transaction } from '../db/transaction.ts';
 import { type Claim, finish } from './idempotency.ts';
+import type { Organization, Output, Parts, Request } from './request.ts';
 import { stillAllowed } from './standing.ts';
 import { entryOf } from './trail.ts';
-
-export type Output = Record<string, unknown>;
-export type Organization = { readonly id: string; readonly path: string };
-export type Enqueue = (
-  em: EntityManager,
-  job: string,
-  data: Record<string, unknown>,
-  options?: EnqueueOptions,
-) => Promise<void>;
-
-/** What the one path in is built from. */
-export interface Parts {
-  readonly db: Database;
-  readonly services: Services;
-  readonly operations: readonly Operation[];
-  readonly enqueue: Enqueue;
-}
-
-/** A request that passed scope and parsing, on its way into the transaction. */
-export interface Request {
-  readonly op: Operation;
-  readonly caller: Caller;
-  readonly organization: Organization;
-  readonly input: Record<string, unknown>;
-}
 
 /** What else commits with the handler. */
 export interface Companions {

@@ -1,6 +1,6 @@
 import type { Caller } from '../core/caller.ts';
-import type { Organization } from './execute.ts';
 import type { Claim } from './idempotency.ts';
+import type { Organization } from './request.ts';
 
 /** What waits beside a held request. Nothing in it is a secret; what it allows is looked up again before it is used. */
 interface Frozen {

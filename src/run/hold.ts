@@ -12,10 +12,10 @@ import { writeAudit } from '../db/audit.ts';
 import { writeBlob } from '../db/blobs.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
-import type { Output, Parts, Request } from './execute.ts';
 import { freezeCaller } from './frozen.ts';
 import { type Claim, joinHeld } from './idempotency.ts';
 import { askJob } from './job-names.ts';
+import type { Output, Parts, Request } from './request.ts';
 import { entryOf } from './trail.ts';
 
 const mostPendingPerKey = 5;

@@ -11,7 +11,7 @@ import { hash, id, idOf, instant, line, oneOf, sealed } from '../db/columns.ts';
 import type { Database, EntityManager } from '../db/orm.ts';
 import { tenantEntity } from '../db/tenancy.ts';
 import { transaction } from '../db/transaction.ts';
-import type { Output } from './execute.ts';
+import type { Output } from './request.ts';
 
 const day = 24 * 60 * 60 * 1000;
 /** A run that dies leaves its record in flight; after this another may take it. Longer than any request waits. */

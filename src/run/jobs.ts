@@ -3,9 +3,9 @@ import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { type JobDefinition, job } from '../core/job.ts';
 import { transaction } from '../db/transaction.ts';
 import { ask } from './ask.ts';
-import type { Parts } from './execute.ts';
 import { IdempotencyRecord } from './idempotency.ts';
 import { askJob, executeJob, sweepJob } from './job-names.ts';
+import type { Parts } from './request.ts';
 import { lapse, resume } from './resume.ts';
 
 /** The approval flow's own jobs: they move held requests, so they work on them as the path in does, not through `act`. */

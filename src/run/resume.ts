@@ -5,10 +5,11 @@ import { writeAudit } from '../db/audit.ts';
 import { readBlob } from '../db/blobs.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
-import { execute, type Parts, type Request } from './execute.ts';
+import { execute } from './execute.ts';
 import { thawCaller } from './frozen.ts';
 import { authorizationText, digestOf } from './hold.ts';
 import { type Claim, settleRefusal } from './idempotency.ts';
+import type { Parts, Request } from './request.ts';
 import { entryOf } from './trail.ts';
 
 /** An approval is no blank cheque: what has not started by then lapses. */

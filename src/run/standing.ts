@@ -2,7 +2,7 @@ import { certificateInForce, effectiveScopes, isStanding, keyInForce } from '../
 import { Refusal } from '../core/errors.ts';
 import { holdsScope } from '../core/scopes.ts';
 import type { EntityManager } from '../db/orm.ts';
-import type { Parts, Request } from './execute.ts';
+import type { Parts, Request } from './request.ts';
 
 /**
  * Looks again, in the transaction that commits, at what the gate saw before: what was revoked in between commits nothing.

@@ -4,7 +4,7 @@ import { notFound } from '../core/errors.ts';
 import type { Operation } from '../core/operation.ts';
 import { isWithinPath } from '../db/tenancy.ts';
 import { read } from '../db/transaction.ts';
-import type { Parts } from './execute.ts';
+import type { Parts } from './request.ts';
 
 /**
  * The organisation an operation works in: the one its path names, which must be the acting one or stand beneath it, else

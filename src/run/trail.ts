@@ -3,7 +3,7 @@ import type { Refusal } from '../core/errors.ts';
 import type { Operation } from '../core/operation.ts';
 import { type AuditEntry, writeAudit } from '../db/audit.ts';
 import { transaction } from '../db/transaction.ts';
-import type { Output, Parts, Request } from './execute.ts';
+import type { Output, Parts, Request } from './request.ts';
 
 interface Happened {
   readonly output?: Output;

@@ -3,7 +3,7 @@ import type { JobContext, JobDefinition } from '../../core/job.ts';
 import { transaction } from '../../db/transaction.ts';
 import type { JobRun, JobRunner } from '../../jobs/runner.ts';
 import { act, actIn, organizationOf } from '../../run/act.ts';
-import type { Parts } from '../../run/execute.ts';
+import type { Parts } from '../../run/request.ts';
 
 /** Time as a door: what is due comes in through here, with its data parsed like any other input. */
 export function defineJobs(parts: Parts, runner: JobRunner, definitions: readonly JobDefinition[]): void {
