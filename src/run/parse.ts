@@ -7,8 +7,7 @@ const longestField = 200;
 
 /**
  * Parses what a door read. A missing required member is 400 (the request is not the documented one), every other broken
- * rule 422; all of them, up to a hundred,
- * are named at once, with the field as the caller wrote it.
+ * rule 422; all of them, up to a hundred, are named at once, with the field as the caller wrote it.
  */
 export function parseInput<S extends z.ZodObject>(schema: S, raw: unknown): z.output<S> {
   const parsed = schema.safeParse(raw, { reportInput: true });

@@ -1,11 +1,14 @@
 import { Refusal } from '../../core/errors.ts';
 
 const deepest = 32;
+/** Members and items of the whole text: every one costs a check, and perhaps a line of the answer. */
+const mostValues = 10_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * A JSON object (RFC 8259) that every parser reads alike. Refused with 400 beside what is no JSON: octets that are not UTF-8,
- * a byte order mark, a member twice, `__proto__`, NUL and lone surrogates in strings, more than 32 levels.
+ * a byte order mark, a member twice, `__proto__`, NUL and lone surrogates in strings, more than 32 levels; with 413 more than
+ * 10,000 members and items.
  */
 export function parseJsonObject(octets: Buffer): Record<string, unknown> {
   const text = decode(octets);
@@ -35,6 +38,7 @@ function parse(text: string): unknown {
 function checkTokens(text: string): void {
   const open: (Set<string> | undefined)[] = [];
   let keyComes = false;
+  let values = 0;
   for (let at = 0; at < text.length; at++) {
     const character = text[at];
     if (character === '"') {
@@ -50,6 +54,7 @@ function checkTokens(text: string): void {
       open.pop();
       keyComes = false;
     } else if (character === ',') {
+      if (++values > mostValues) throw new Refusal('too_large', `The request body holds more than ${mostValues} values.`);
       keyComes = open.at(-1) !== undefined;
     }
   }
