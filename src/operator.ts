@@ -1,14 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import type { Core } from './app.ts';
 import { secretHash } from './areas/access/credentials.ts';
-import { AllowedAddress, ApiKey, type CertificateUse, ClientCertificate } from './areas/access/entities.ts';
+import { AllowedAddress, ApiKey, type CertificateUse } from './areas/access/entities.ts';
+import { newSecret } from './areas/access/keys.ts';
+import { register } from './areas/access/registration.ts';
 import { challenge } from './areas/approvals/challenge.ts';
 import { ApprovalSettings, ApprovalWebhook } from './areas/approvals/entities.ts';
 import { createDefaultPolicy } from './areas/dlp/policy.ts';
 import { Organization } from './areas/organizations/entities.ts';
 import { normalizeBlock } from './core/addresses.ts';
 import { doors } from './core/caller.ts';
-import { isStrongKey, parseCertificates, thumbprintOf } from './core/certificates.ts';
+import { isStrongKey, parseCertificates } from './core/certificates.ts';
 import { newId } from './core/ids.ts';
 import type { TenantEntityManager } from './core/operation.ts';
 import { grantableScopes } from './core/scopes.ts';
@@ -70,7 +71,7 @@ export async function createKey(
   const known = grantableScopes(core.parts.operations);
   const unknown = scopes?.filter(scope => !known.has(scope)) ?? [];
   if (unknown.length > 0) throw new Error(`no such scope: ${unknown.join(', ')}`);
-  const secret = `sk_live_${randomBytes(32).toString('base64url')}`;
+  const secret = newSecret();
   const id = await core.run.act(organizationId, actor('key.create'), async ({ em, now }) => {
     const key = em.create(ApiKey, {
       name,
@@ -97,22 +98,10 @@ export async function registerCertificate(
   if (!isStrongKey(leaf)) throw new Error('the key is too weak: RSA of 2048 bits or more, P-256 or P-384 is needed');
   const verdict = core.services.trust.check(leaf, intermediates, core.services.clock.now());
   if (!verdict.ok) throw new Error(`the certificate is not acceptable: ${verdict.reason}`);
-  return core.run.act(organizationId, actor('certificate.register'), async ({ em, now }) => {
-    const certificate = em.create(ClientCertificate, {
-      thumbprint: thumbprintOf(leaf),
-      pem: leaf.toString(),
-      chainPem: intermediates.length === 0 ? null : intermediates.map(String).join('\n'),
-      subject: leaf.subject,
-      issuer: leaf.issuer,
-      serialNumber: leaf.serialNumber.toLowerCase(),
-      notBefore: leaf.validFromDate,
-      notAfter: leaf.validToDate,
-      uses: [...uses],
-      status: 'active',
-      policy: {},
-      createdAt: now,
-    });
-    return { id: certificate.id, thumbprint: certificate.thumbprint };
+  return core.run.act(organizationId, actor('certificate.register'), async context => {
+    const candidate = { certificate: leaf, intermediates };
+    const { id, thumbprint } = await register(context, candidate, { uses: [...uses], policy: {} });
+    return { id, thumbprint };
   });
 }
 

@@ -32,6 +32,9 @@ export function createRun(parts: Parts): Run {
 
 /** scope -> parse -> idempotency -> approval -> transaction. Every refusal of a caller leaves an audit row. */
 async function run(parts: Parts, op: Operation, caller: Caller, raw: unknown): Promise<Held> {
+  const { log } = parts.services;
+  const { requestId, door, key, organization: acting, address } = caller;
+  const facts = { requestId, operation: op.soap, door, key: key.id, organization: acting.id, address };
   try {
     if (!holdsScope(caller.key.scopes, op.scope)) {
       throw new Refusal('scope_missing', `This operation requires the scope ${op.scope}.`);
@@ -39,11 +42,13 @@ async function run(parts: Parts, op: Operation, caller: Caller, raw: unknown): P
     const input = parseInput(op.input, raw);
     const organization = await targetOrganization(parts, op, caller, input);
     const request = { op, caller, organization, input };
-    return op.method === 'POST' && caller.idempotencyKey !== undefined
-      ? await once(parts, request)
-      : await perform(parts, request);
+    const isOnce = op.method === 'POST' && caller.idempotencyKey !== undefined;
+    const answer = isOnce ? await once(parts, request) : await perform(parts, request);
+    log.info({ ...facts, outcome: answer.kind }, 'request');
+    return answer;
   } catch (error) {
     const refusal = asRefusal(error);
+    log.info({ ...facts, outcome: refusal.code }, 'request');
     await auditRefusal(parts, op, caller, refusal);
     throw refusal.code === 'internal' ? error : refusal;
   }

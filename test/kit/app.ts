@@ -192,13 +192,16 @@ export async function startKit({ resolver, config: changes = {}, beside }: KitOp
     relay: { host: '127.0.0.1', port: sink.port, implicitTls: false, ca: set.ca },
     ...changes,
   };
-  const app = await startApp(config, { clock, resolver, log: logInto(errors) });
-  const cleanUp = [
-    () => app.stop(),
+  const outside = [
     ...(beside ? [] : [() => responder.close(), () => sink.close()]),
     drop,
     () => rmSync(dataDir, { recursive: true }),
   ];
+  const app = await startApp(config, { clock, resolver, log: logInto(errors) }).catch(async error => {
+    for (const step of outside) await step();
+    throw error;
+  });
+  const cleanUp = [() => app.stop(), ...outside];
   const kit = new Kit({ app, clock, set, responder, sink, sinkRules, config, errors }, cleanUp);
   if (beside) kit.tenant = kit.caller(beside.tenant);
   else kit.tenant = await kit.organization('Acme', { domain: 'acme.test' });

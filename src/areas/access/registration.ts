@@ -88,7 +88,7 @@ export function refuseOtherUse(
 }
 
 export async function register(
-  { em, now, emit }: HandleContext,
+  { em, now, emit }: Pick<HandleContext, 'em' | 'now' | 'emit'>,
   { certificate, intermediates }: Candidate,
   terms: Pick<ClientCertificate, 'uses' | 'policy'>,
 ): Promise<ClientCertificate> {
