@@ -15,7 +15,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Reads and hashes the body; 413 as soon as it is known to be longer than `limit` octets. */
+/** Reads and hashes the body; 413 as soon as it is known to be longer than `limit` octets, 400 when its sender leaves. */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Body> {
   if (!hasBody(request)) return empty;
   if (Number(request.headers['content-length'] ?? 0) > limit) tooLarge(limit);
@@ -23,13 +23,22 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   const chunks: Buffer[] = [];
   let length = 0;
   // The stream stays open when the loop is left: the answer still has to go out over its socket.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const chunk of octetsOf(request)) {
     length += chunk.length;
     if (length > limit) tooLarge(limit);
     hash.update(chunk);
     chunks.push(chunk);
   }
   return { octets: Buffer.concat(chunks), hash: hash.digest('hex') };
+}
+
+/** Whoever breaks off makes no error of ours, neither in the log nor in the figures. */
+async function* octetsOf(request: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw new Refusal('malformed', 'The request body broke off.', { cause });
+  }
 }
 
 function tooLarge(limit: number): never {

@@ -35,7 +35,10 @@ describe('bodies that are made to cost', () => {
 
   it('an address of megabytes is refused by its length, before any pattern tries it', async () => {
     const mail = { to: ['a@acme.test'], subject: 's', body_html: 'b' };
-    const answer = await kit.rest.call('POST', '/v3/secure-email/send', { ...mail, from: `a@${'a.'.repeat(5_000_000)}` });
+    const answer = await kit.rest.call('POST', '/v3/secure-email/send', {
+      ...mail,
+      from: `a@${'a.'.repeat(5_000_000)}`,
+    });
     expect(answer.status).to.equal(422);
     expect(answer.body.errors[0]).to.include({ field: 'from', code: 'too_big' });
   });
