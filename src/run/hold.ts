@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LockMode } from '@mikro-orm/core';
 import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { readOutput, refusalOf, sealAuthorization } from '../areas/approvals/outcome.ts';
 import { approvalRules, approversOf } from '../areas/approvals/rules.ts';
+import { Organization } from '../areas/organizations/entities.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { Refusal } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
@@ -97,8 +99,9 @@ export function authorizationText(id: string, request: Request, requestedAt: Dat
 export const digestOf = (authorization: string): string =>
   `sha256:${createHash('sha256').update(authorization, 'utf8').digest('hex')}`;
 
-/** A stolen key must not be able to bury its owner's approvers in requests. */
+/** A stolen key must not be able to bury its owner's approvers in requests. The lock makes requests at once count each other. */
 async function limitPending(em: EntityManager, keyId: string, organizationId: string, now: Date): Promise<void> {
+  await em.findOne(Organization, { id: organizationId }, { lockMode: LockMode.PESSIMISTIC_WRITE, fields: ['id'] });
   const pending = { state: 'pending', expiresAt: { $gt: now } } as const;
   const ofKey = await em.count(AuthorizationRequest, { ...pending, keyId });
   const ofOrganization = await em.count(AuthorizationRequest, { ...pending, organizationId });
