@@ -26,9 +26,15 @@ export function decodeCursor(keyring: Keyring, scope: CursorScope, cursor: strin
   const position = Buffer.from(encoded, 'base64url').toString('utf8');
   const genuine =
     more.length === 0 &&
+    isAsWritten(encoded, mac) &&
     keyring.verify(purpose, scope.organization, covered(scope, position), Buffer.from(mac, 'base64url'));
   if (!genuine) throw new Refusal('cursor_invalid');
   return position;
+}
+
+/** Node reads base64url loosely: of the many spellings of the same octets only the one that we write is a cursor. */
+function isAsWritten(...parts: string[]): boolean {
+  return parts.every(part => Buffer.from(part, 'base64url').toString('base64url') === part);
 }
 
 function covered({ operation, organization, filter, sort }: CursorScope, position: string): Buffer {

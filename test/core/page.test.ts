@@ -36,6 +36,13 @@ describe('a cursor', () => {
     expectRefused(scope, forged);
   });
 
+  it('is refused in another spelling of the same octets', () => {
+    const [position, mac] = cursor.split('.');
+    for (const spelling of [`${cursor}A`, `${cursor}=`, `${cursor} `, `${position}A.${mac}`, ` ${cursor}`]) {
+      expectRefused(scope, spelling);
+    }
+  });
+
   it('is refused when it is garbage', () => {
     for (const bad of ['', '.', 'abc', `${cursor}.`, `${cursor}.x`, 'eyJpZCI6MX0', '\u0000', '.'.repeat(1000)]) {
       expectRefused(scope, bad);
