@@ -9,18 +9,27 @@ import { z } from 'zod';
  */
 
 const port = z.coerce.number().int().min(0).max(65535);
-const httpsUrl = z
-  .url({ protocol: /^https$/ })
-  .transform(url => url.replace(/\/+$/, ''));
+const httpsUrl = z.url({ protocol: /^https$/ }).transform(url => url.replace(/\/+$/, ''));
 const file = z.string().min(1);
-const list = z.string().transform(value => value.split(',').map(item => item.trim()).filter(Boolean));
+const list = z.string().transform(value =>
+  value
+    .split(',')
+    .map(item => item.trim())
+    .filter(Boolean),
+);
 
 const variables = z.object({
   BASTION_ENV: z.enum(['development', 'production']).default('development'),
   BASTION_DATA_DIR: file.default('data'),
-  BASTION_DATABASE_URL: z.string().regex(/^(mysql|mariadb):\/\/|^sqlite:/).optional(),
+  BASTION_DATABASE_URL: z
+    .string()
+    .regex(/^(mysql|mariadb):\/\/|^sqlite:/)
+    .optional(),
   BASTION_MASTER_KEYS: z.string().optional(),
-  BASTION_HOST: z.string().refine(value => isIP(value) > 0, 'must be an IP address').default('127.0.0.1'),
+  BASTION_HOST: z
+    .string()
+    .refine(value => isIP(value) > 0, 'must be an IP address')
+    .default('127.0.0.1'),
   BASTION_REST_PORT: port.default(8443),
   BASTION_SOAP_PORT: port.default(9443),
   BASTION_HEALTH_PORT: port.default(9090),
@@ -40,7 +49,10 @@ const variables = z.object({
   BASTION_MX_HOST: z.string().default('mx.bastion.example'),
   BASTION_APPROVAL_WINDOW: z.coerce.number().int().min(5).max(300).default(60),
   BASTION_RATE_LIMIT: z.coerce.number().int().min(1).default(600),
-  BASTION_DATA_REGION: z.string().regex(/^[a-z]{2,16}$/).optional(),
+  BASTION_DATA_REGION: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{1,15}$/)
+    .optional(),
   BASTION_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 });
 
