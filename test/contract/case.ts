@@ -1,3 +1,4 @@
+import type { ReadyConfig } from '../../src/config.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { type Kit, startKit, type Tenant, type TenantWish } from '../kit/app.ts';
 
@@ -36,8 +37,8 @@ const emptyResolver = {
   resolveMx: () => Promise.reject(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })),
 };
 
-export async function startContractKit(): Promise<Kit> {
-  const kit = await startKit({ resolver: emptyResolver as never });
+export async function startContractKit(config?: Partial<ReadyConfig>): Promise<Kit> {
+  const kit = await startKit({ resolver: emptyResolver as never, config });
   kit.responder.decide = ({ authorization }) => {
     if (authorization.includes(unanswered)) throw new Error('out of order');
     return 'approve';
