@@ -126,7 +126,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
   const soap = await listenTls(
     config,
     config.ports.soap,
-    soapDoor({ gate: soapGate(gate), run: run.run, areas, services }),
+    soapDoor({ gate: soapGate(gate), run: (op, caller, input) => run.run(op, caller, () => input), areas, services }),
   );
   const health = await listen(
     '127.0.0.1',

@@ -14,24 +14,27 @@ import { resume } from './resume.ts';
 import { targetOrganization } from './target.ts';
 import { auditRefusal } from './trail.ts';
 
+/** What the door was sent. It refuses what it cannot read after the scope was looked at, and that leaves a row too. */
+type ReadInput = () => unknown;
+
 /** The one path in: `run` for callers, `resume` for approved requests, `act` for jobs, mail and operators. */
 export interface Run {
   /** Answers, or says that the request waits for approval; throws a Refusal otherwise. */
-  run(op: Operation, caller: Caller, raw: unknown): Promise<Held>;
+  run(op: Operation, caller: Caller, read: ReadInput): Promise<Held>;
   resume(authorizationRequestId: string): Promise<void>;
   act: Act;
 }
 
 export function createRun(parts: Parts): Run {
   return {
-    run: (op, caller, raw) => run(parts, op, caller, raw),
+    run: (op, caller, read) => run(parts, op, caller, read),
     resume: id => resume(parts, id),
     act: (organizationId, actor, fn) => act(parts, organizationId, actor, fn),
   };
 }
 
 /** scope -> parse -> idempotency -> approval -> transaction. Every refusal of a caller leaves an audit row. */
-async function run(parts: Parts, op: Operation, caller: Caller, raw: unknown): Promise<Held> {
+async function run(parts: Parts, op: Operation, caller: Caller, read: ReadInput): Promise<Held> {
   const { log } = parts.services;
   const { requestId, door, key, organization: acting, address } = caller;
   const facts = { requestId, operation: op.soap, door, key: key.id, organization: acting.id, address };
@@ -39,7 +42,7 @@ async function run(parts: Parts, op: Operation, caller: Caller, raw: unknown): P
     if (!holdsScope(caller.key.scopes, op.scope)) {
       throw new Refusal('scope_missing', `This operation requires the scope ${op.scope}.`);
     }
-    const input = parseInput(op.input, raw);
+    const input = parseInput(op.input, read());
     const organization = await targetOrganization(parts, op, caller, input);
     const request = { op, caller, organization, input };
     const isOnce = op.method === 'POST' && caller.idempotencyKey !== undefined;

@@ -15,7 +15,7 @@ type Outcome = { kind: 'done'; output: object } | { kind: 'held'; authorizationR
 
 export interface RestParts {
   readonly gate: Gate;
-  readonly run: { run(operation: Operation, caller: Caller, input: unknown): Promise<Outcome> };
+  readonly run: { run(operation: Operation, caller: Caller, read: () => unknown): Promise<Outcome> };
   readonly areas: readonly Area[];
   readonly services: Services;
 }
@@ -105,7 +105,7 @@ function perform(op: Operation, run: RestParts['run'], { metrics }: Services) {
   return async (request: Request, response: Response): Promise<void> => {
     const { caller, octets } = response.locals as { caller: Caller; octets: Buffer };
     try {
-      const outcome = await run.run(op, caller, readInput(request, octets));
+      const outcome = await run.run(op, caller, () => readInput(request, octets));
       count(outcome.kind);
       if (outcome.kind === 'done') await sendJson(request, response, 200, outcome.output);
       else await sendHeld(request, response, outcome);

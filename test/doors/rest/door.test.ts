@@ -3,6 +3,7 @@ import { connect } from 'node:tls';
 import { expect } from 'chai';
 import { operations } from '../../../src/app.ts';
 import { ownScope } from '../../../src/core/scopes.ts';
+import { AuditEvent } from '../../../src/db/audit.ts';
 import { type Kit, startKit } from '../../kit/app.ts';
 import type { RestAnswer } from '../../kit/rest-client.ts';
 
@@ -242,6 +243,21 @@ describe('the REST door', () => {
     await kit.rest.call('GET', '/v3/scopes', undefined, { headers: { Authorization: 'Bearer sk_live_guess' } });
     await kit.rest.call('GET', '/v3/scopes', undefined, { localAddress: '127.0.0.9' });
     expect(await count()).to.deep.equal(before);
+  });
+
+  it('looks at the scope before it reads what was sent, and leaves a row of what it cannot read', async () => {
+    const powerless = await kit.organization('Acme Unread', { parent: kit.tenant, scopes: [] });
+    expectRefusal(await powerless.rest.call('POST', '/v3/organizations', '{'), 403, 'scope_missing');
+    expectRefusal(await powerless.rest.call('GET', '/v3/organizations?surplus=1'), 403, 'scope_missing');
+    const reader = await kit.organization('Acme Read', { parent: kit.tenant });
+    expectRefusal(await reader.rest.call('POST', '/v3/organizations', '{'), 400, 'malformed');
+    expectRefusal(await reader.rest.call('GET', '/v3/organizations?surplus=1'), 422, 'validation_failed');
+    const where = { organizationId: reader.id, outcome: 'refused' };
+    const rows = await kit.app.db.fork('system').find(AuditEvent, where, { orderBy: { id: 'asc' } });
+    expect(rows.map(({ operation, code }) => [operation, code])).to.deep.equal([
+      ['CreateOrganization', 'malformed'],
+      ['ListOrganizations', 'validation_failed'],
+    ]);
   });
 
   it('counts strangers and callers apart', async () => {
