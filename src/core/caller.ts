@@ -23,7 +23,10 @@ export interface Caller {
     /** A key bound to one organisation never reaches a descendant, not even by a path. */
     readonly bound: boolean;
   };
+  /** Of the TLS connection. */
   readonly certificate: { readonly id: string; readonly thumbprint: string };
+  /** Of a signed message, when another certificate signed it. */
+  readonly signer?: { readonly id: string; readonly thumbprint: string };
   readonly request: {
     readonly method: string;
     /** The request target as sent, path and query. */

@@ -32,6 +32,8 @@ interface GateParts {
 /** What the signature covered, and what the headers ask for beside it. */
 export interface Proven {
   readonly digest: string;
+  /** The certificate that made it, when it is not that of the connection. */
+  readonly signer?: RequestCertificate | undefined;
   readonly idempotencyKey: string | undefined;
   readonly prefer: string | undefined;
 }
@@ -146,6 +148,7 @@ export class Gate {
   /** Step 6: the caller, if what it acts on is in standing and within its limit. Throws 404, 403 or 429. */
   caller(identified: Identified, allowance: Allowance, proven: Proven): Caller {
     const { arrival, acting, key, certificate } = identified;
+    const { signer = certificate } = proven;
     const organization = acting?.at(-1);
     if (!acting || !organization) throw new Refusal('not_found');
     if (acting.some(each => each.status !== 'active')) throw new Refusal('organization_suspended');
@@ -168,6 +171,7 @@ export class Gate {
         bound: key.boundPath !== undefined,
       },
       certificate: { id: certificate.id, thumbprint: certificate.thumbprint },
+      ...(signer.id !== certificate.id && { signer: { id: signer.id, thumbprint: signer.thumbprint } }),
       request: { method: arrival.request.method!, path: arrival.request.url!, digest: proven.digest },
       idempotencyKey: idempotencyKey(proven.idempotencyKey),
       respondAsync: prefers(proven.prefer, 'respond-async'),

@@ -22,6 +22,7 @@ interface VerifiedBody {
 /** The gate's steps as signed messages need them: the request itself is not signed, what it carries is. */
 export function soapGate(gate: Gate) {
   const arrivals = new WeakMap<IncomingMessage, Arrival>();
+  const signers = new WeakMap<Identified, RequestCertificate>();
   const arrivalOf = ({ request }: Visit): Arrival => {
     const arrival = arrivals.get(request);
     if (!arrival) throw new Error('the address was not admitted');
@@ -53,7 +54,9 @@ export function soapGate(gate: Gate) {
       if (identity === undefined) return signerOfAny(gate, reference);
       if (isNamedBy(identity.certificate.certificate, reference)) return identity.certificate;
       const all = await gate.requestCertificates(identity);
-      return all.find(({ certificate }) => isNamedBy(certificate, reference));
+      const signer = all.find(({ certificate }) => isNamedBy(certificate, reference));
+      if (signer) signers.set(identity, signer);
+      return signer;
     },
 
     async spend({ arrival }: Identified, { replayKey }: VerifiedBody): Promise<void> {
@@ -69,6 +72,7 @@ export function soapGate(gate: Gate) {
       const headers = singleHeaders(request.rawHeaders);
       const caller = gate.caller(identity, allowance, {
         digest: `sha256:${replayKey}`,
+        signer: signers.get(identity),
         idempotencyKey: headers.get('idempotency-key'),
         prefer: headers.get('prefer'),
       });
