@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { AuthorizationRequest } from '../../src/areas/approvals/entities.ts';
+import { ApprovalWebhook, AuthorizationRequest } from '../../src/areas/approvals/entities.ts';
 import { SecureMessage } from '../../src/areas/secure-email/entities.ts';
+import { ask } from '../../src/run/ask.ts';
 import { type Kit, startKit } from '../kit/app.ts';
 import { type NodeProcess, startNode } from '../kit/nodes.ts';
 
@@ -62,6 +63,26 @@ describe('a node that is killed', function () {
     const sent = await messages();
     expect(sent).to.have.length(rounds * 3);
     for (const { id } of sent) expect(arrivals(id), id).to.be.within(1, 2);
+  });
+
+  it('between approval and execution: of two nodes that start, one executes, once', async () => {
+    const before = (await messages()).length;
+    const headers = { Prefer: 'respond-async' };
+    const { body } = await kit.rest.call('POST', '/v3/secure-email/send', mail('approved, not executed'), { headers });
+    const id = body.authorization_request_id;
+    const webhook = await kit.app.db.fork('system').findOneOrFail(ApprovalWebhook, { organizationId: kit.tenant.id });
+    // All that the dead node got done: the approval is recorded, the execution is a job that nobody has taken.
+    await ask(kit.app.parts, { authorization_request_id: id, webhook_id: webhook.id, attempt: 1 });
+    const stateOf = async () => (await kit.app.db.fork('system').findOneOrFail(AuthorizationRequest, { id })).state;
+    expect(await stateOf()).to.equal('approved');
+    node = await startNode(kit);
+    const other = await startNode(kit);
+    await until(async () => (await stateOf()) === 'executed');
+    await until(async () => (await messages()).every(message => message.status === 'sent'));
+    await other.stop();
+    const sent = await messages();
+    expect(sent).to.have.length(before + 1);
+    expect(arrivals(sent.at(-1)!.id)).to.equal(1);
   });
 
   it('with a mail in flight: it is delivered after the restart, under the same Message-ID', async () => {
