@@ -137,7 +137,22 @@ describe('every operation, through both doors,', () => {
           });
         }
 
+        it('an element named __proto__', async () => {
+          const said = await say('soap', east, op, good, { surplus: { ['__proto__']: 'x' } });
+          expectRefusal(said, 400, 'validation_failed', ['__proto__']);
+        });
+
         if (op.method !== 'GET' && op.method !== 'DELETE') {
+          it('values of another type [BAS-032]', async () => {
+            for (const name of Object.keys(op.input.shape).filter(each => !op.pathParameters.includes(each))) {
+              for (const wrong of [{ deep: [] }, [[]], 1.5]) {
+                const { status, fields } = await say('rest', east, op, { ...good, [name]: wrong });
+                expect(status, name).to.equal(422);
+                expect(fields.map(field => field.split('.')[0])).to.deep.equal([name]);
+              }
+            }
+          });
+
           it('NUL and __proto__ in a JSON body [BAS-028]', async () => {
             const path = op.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(good[name]));
             for (const body of ['{"__proto__":{"scopes":["org:write"]}}', '{"name":"a\\u0000b"}', '{"a":"\u0000"}']) {

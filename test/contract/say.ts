@@ -45,7 +45,10 @@ async function overRest(
   const pairs = Object.entries(others).map(([name, value]): [string, string] => [name, String(value)]);
   const query = new URLSearchParams(pairs).toString();
   const target = inQuery && query ? `${path}?${query}` : path;
-  const { status, body } = await rest.call(op.method, target, inQuery ? undefined : others);
+  const { status, headers, body } = await rest.call(op.method, target, inQuery ? undefined : others);
+  const requestId = headers['bastion-request-id'];
+  if (!requestId || body.request_id !== requestId)
+    throw new Error(`${op.soap}: no request_id in ${JSON.stringify(body)}`);
   const fields = [...new Set<string>((body.errors ?? []).map(({ field }: { field: string }) => field))];
   return { status, error: body.error, fields, text: anonymous(JSON.stringify(body)) };
 }

@@ -3,11 +3,11 @@ import { AllowedAddress, ApiKey, ClientCertificate } from '../../src/areas/acces
 import { ApprovalSettings, ApprovalWebhook } from '../../src/areas/approvals/entities.ts';
 import { DlpPolicy } from '../../src/areas/dlp/entities.ts';
 import { Domain, Member, Organization, OrgUnit, Role } from '../../src/areas/organizations/entities.ts';
-import { updateOrganization } from '../../src/areas/organizations/operations.ts';
+import { createOrganization, updateOrganization } from '../../src/areas/organizations/operations.ts';
 import { SecureMessage } from '../../src/areas/secure-email/entities.ts';
 import { isSensitive } from '../../src/core/operation.ts';
-import { bothDoors } from '../areas/through.ts';
-import type { Kit } from '../kit/app.ts';
+import { bothDoors, done } from '../areas/through.ts';
+import type { Kit, Tenant } from '../kit/app.ts';
 import { type Case, type Party, party, startContractKit } from './case.ts';
 import { cases } from './cases.ts';
 import { say } from './say.ts';
@@ -60,14 +60,14 @@ describe('a stolen key with its certificate, while nobody approves,', () => {
       }),
     );
 
-  async function expectDenied({ op, path, input }: Case, changes: Record<string, unknown> = {}) {
+  async function expectDenied({ op, path, input }: Case, changes: Record<string, unknown> = {}, as: Tenant = thief) {
     const good = { ...(await path?.(thief)), ...(await input?.(thief)), ...changes };
     const before = await stored();
     const approve = kit.responder.decide;
     kit.responder.decide = () => 'deny';
     try {
       for (const door of bothDoors) {
-        const { status, error } = await say(door, thief, op, good);
+        const { status, error } = await say(door, as, op, good);
         expect({ status, error }, door).to.deep.equal({
           status: door === 'rest' ? 403 : 400,
           error: 'approval_denied',
@@ -98,6 +98,24 @@ describe('a stolen key with its certificate, while nobody approves,', () => {
     it('that reactivates', () => beneath({ status: 'active' }));
     it('that moves', () => beneath({ parent_id: other.id }));
     it('that switches a setting', () => beneath({ settings: { enforce_mfa: false } }));
+  });
+
+  describe('changes nothing in an organisation that it made itself', () => {
+    let puppet: Tenant;
+    before(async () => {
+      const { org_id } = await done('rest', thief, createOrganization, { name: 'Puppet' });
+      puppet = kit.caller({ ...thief, orgId: org_id });
+    });
+
+    for (const each of changing.filter(({ op }) => op.pathParameters.length === 0)) {
+      it(`by ${each.op.soap}: who is asked follows from the key`, async () => {
+        const asked = kit.responder.requests.length;
+        await expectDenied(each, {}, puppet);
+        expect(kit.responder.requests.slice(asked).map(({ operation }) => operation)).to.deep.include.members([
+          each.op.soap,
+        ]);
+      });
+    }
   });
 
   it('and what needs nobody is this list, no more and no less', async () => {
