@@ -105,7 +105,7 @@ async function insert(
     { onConflictFields: ['organizationId', 'requestKey'], onConflictAction: 'ignore' },
   );
   const stored = await em.findOneOrFail(IdempotencyRecord, { requestKey }, { refresh: true });
-  if (stored.holder !== holder) throw new Refusal('idempotency_in_flight', undefined, { retryAfter: 1 });
+  if (stored.holder !== holder) throw takenOver();
   return { recordId, organizationId: caller.organization.id, holder };
 }
 
@@ -129,11 +129,14 @@ async function resumeRecord(
     { id: recordId, state: 'in_flight', holder: first, heldUntil: { $lte: now } },
     { holder, heldUntil: new Date(now.getTime() + grip) },
   );
-  if (taken === 0) throw new Refusal('idempotency_in_flight', undefined, { retryAfter: 1 });
+  if (taken === 0) throw takenOver();
   return { kind: 'first', claim: { recordId, organizationId, holder } };
 }
 
-/** Stores the answer; inside handle's transaction, so that answer and effect commit together. `em` is in system mode. */
+/**
+ * Stores the answer; inside handle's transaction, so that answer and effect commit together. Throws when another run has
+ * taken over meanwhile: the effect is that one's. `em` is in system mode.
+ */
 export async function finish(
   em: EntityManager,
   keyring: Keyring,
@@ -141,24 +144,39 @@ export async function finish(
   claim: Claim,
   answer: Answer,
 ): Promise<void> {
+  if (!(await keep(em, keyring, op, claim, answer))) throw takenOver();
+}
+
+const takenOver = () => new Refusal('idempotency_in_flight', undefined, { retryAfter: 1 });
+
+/** Whether the record was still this run's. */
+async function keep(
+  em: EntityManager,
+  keyring: Keyring,
+  op: Operation,
+  claim: Claim,
+  answer: Answer,
+): Promise<boolean> {
   const kept = 'output' in answer ? { output: withoutSecrets(op.output, answer.output) } : answer;
-  await em.nativeUpdate(
+  const stored = await em.nativeUpdate(
     IdempotencyRecord,
-    { id: claim.recordId, organizationId: claim.organizationId },
+    { id: claim.recordId, organizationId: claim.organizationId, holder: claim.holder },
     {
       state: 'done',
       answer: keyring.sealText(placeOf(claim.recordId, claim.organizationId), JSON.stringify(kept)),
     },
   );
+  return stored === 1;
 }
 
-/** A retry of a held request joins it. */
+/** A retry of a held request joins it. Throws when another run has taken over. */
 export async function joinHeld(em: EntityManager, claim: Claim, authorizationRequestId: string): Promise<void> {
-  await em.nativeUpdate(
+  const joined = await em.nativeUpdate(
     IdempotencyRecord,
     { id: claim.recordId, organizationId: claim.organizationId, holder: claim.holder },
     { state: 'held', authorizationRequestId },
   );
+  if (joined !== 1) throw takenOver();
 }
 
 /**
@@ -174,7 +192,7 @@ export async function settleRefusal(
 ): Promise<void> {
   const { code, message, errors } = refusal;
   const isLasting = refusal.status < 500 && ![401, 403, 429].includes(refusal.status);
-  if (isLasting) return finish(em, keyring, op, claim, { refusal: { code, message, errors } });
+  if (isLasting) return void (await keep(em, keyring, op, claim, { refusal: { code, message, errors } }));
   // While its approval is open a held request may still happen; only what ended it frees the key.
   const ended = refusal.authorizationRequestId !== undefined;
   await em.nativeDelete(IdempotencyRecord, {
