@@ -41,7 +41,9 @@ import {
 } from './registration.ts';
 
 const scopes = list(line(100), 200).min(1).describe('Scopes of GET /v3/scopes that the calling key holds.');
-const shownOnce = secret(z.string()).describe('The bearer secret. It is shown by this answer only.');
+const shownOnce = secret(z.string())
+  .optional()
+  .describe('The bearer secret, shown by this answer only: absent where an Idempotency-Key repeats it.');
 
 export const createApiKey = operation({
   rest: 'POST /v3/api-keys',
