@@ -16,6 +16,7 @@ import {
   timestamp,
 } from '../../core/schema.ts';
 import { ownScope } from '../../core/scopes.ts';
+import { flushUnique } from '../../db/flush-unique.ts';
 import { page } from '../../db/list.ts';
 import { challenge } from './challenge.ts';
 import { ApprovalSettings, ApprovalWebhook, AuthorizationRequest } from './entities.ts';
@@ -45,9 +46,8 @@ export const registerApprovalWebhook = operation({
   output: named('ApprovalWebhook', webhookView),
   prepare: (context: PrepareContext, { url }) => challenge(context, url),
   async handle({ em, now, emit }, { url }) {
-    if (await em.findOne(ApprovalWebhook, { url }))
-      throw new Refusal('conflict', 'This webhook is registered already.');
     const webhook = em.create(ApprovalWebhook, { url, createdAt: now });
+    await flushUnique(em, 'This webhook is registered already.');
     emit('approval_webhook.registered', { approval_webhook_id: webhook.id, url });
     return viewOf(webhook);
   },
