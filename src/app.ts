@@ -70,7 +70,9 @@ export interface App extends Core {
 export async function openCore(config: ReadyConfig, outside: Outside = {}): Promise<Core> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const clock = outside.clock ?? systemClock;
+  await using opened = new AsyncDisposableStack();
   const db = await openDatabase({ url: config.databaseUrl, entities, clock });
+  opened.defer(() => db.close());
   await db.migrate();
   if (config.production) await refuseDevelopment(config, db);
   const services: Services = {
@@ -93,12 +95,16 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
     operations,
     enqueue: (em, job, data, options) => enqueue(em, job, data, { ...options, at: options?.at ?? clock.now() }),
   };
-  return { db, services, parts, run: createRun(parts), close: () => db.close() };
+  const running = opened.move();
+  return { db, services, parts, run: createRun(parts), close: () => running.disposeAsync() };
 }
 
 /** Opens every door. The addresses in `settings` follow the listeners when none are configured. */
 export async function startApp(config: ReadyConfig, outside: Outside = {}): Promise<App> {
+  // In the order of starting; stopping goes backwards, and so does a start that fails half-way.
+  await using opened = new AsyncDisposableStack();
   const core = await openCore(config, outside);
+  opened.defer(() => core.close());
   const { db, services, parts, run } = core;
   const { log, metrics } = services;
   const gate = new Gate({
@@ -108,7 +114,6 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     proxyThumbprints: config.proxyThumbprints,
     rateLimit: config.rateLimit,
   });
-  await gate.start();
   const runner = new JobRunner({
     orm: db.orm,
     log,
@@ -117,44 +122,58 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     onOutcome: (job, outcome) => metrics.jobs.inc({ job, outcome }),
   });
   defineJobs(parts, runner, [...areaJobs, ...approvalJobs(parts), purgeUsedKeys(db)]);
-  await runner.start();
-  const chain = chainAuditTrail(db, services);
-  const trust = reloadTrust(services);
 
-  const state = { stopping: false };
-  const rest = await listenTls(config, config.ports.rest, restDoor({ gate, run, areas, services }));
-  const soap = await listenTls(
-    config,
-    config.ports.soap,
-    soapDoor({ gate: soapGate(gate), run: (op, caller, input) => run.run(op, caller, () => input), areas, services }),
-  );
+  const state = { serving: false };
   const health = await listen(
+    'BASTION_HEALTH_PORT',
     '127.0.0.1',
     config.ports.health,
     healthDoor({
       registry: metrics.registry,
       async ready() {
-        if (state.stopping) throw new Error('stopping');
+        if (!state.serving) throw new Error('starting or stopping');
         await db.ping();
       },
       measure: () => measure(db, runner, metrics),
     }),
   );
+  opened.defer(() => health.close());
+  opened.defer(() => gate.stop());
+  await gate.start();
+  const trust = reloadTrust(services);
+  opened.defer(() => trust.stop());
+  const chain = chainAuditTrail(db, services);
+  opened.defer(() => chain.stop());
+  opened.defer(async () => void (await runner.stop()));
+  await runner.start();
+
+  const doors: Listener[] = [];
+  opened.defer(async () => void (await Promise.all(doors.map(door => door.close()))));
+  const rest = await listenTls(
+    'BASTION_REST_PORT',
+    config,
+    config.ports.rest,
+    restDoor({ gate, run, areas, services }),
+  );
+  doors.push(rest);
+  const soap = await listenTls(
+    'BASTION_SOAP_PORT',
+    config,
+    config.ports.soap,
+    soapDoor({ gate: soapGate(gate), run: (op, caller, input) => run.run(op, caller, () => input), areas, services }),
+  );
+  doors.push(soap);
   Object.assign(services.settings, {
     publicUrl: config.publicUrl ?? rest.url,
     soapUrl: config.soapUrl ?? soap.url,
   });
+  state.serving = true;
 
-  async function stop(): Promise<void> {
-    state.stopping = true;
-    await Promise.all([rest.close(), soap.close()]);
-    await runner.stop();
-    await chain.stop();
-    trust.stop();
-    await gate.stop();
-    await health.close();
-    await core.close();
-  }
+  const running = opened.move();
+  const stop = (): Promise<void> => {
+    state.serving = false;
+    return running.disposeAsync();
+  };
   return { ...core, runner, rest, soap, health, stop };
 }
 

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -9,7 +10,9 @@ import { z } from 'zod';
  */
 
 const port = z.coerce.number().int().min(0).max(65535);
-const httpsUrl = z.url({ protocol: /^https$/ }).transform(url => url.replace(/\/+$/, ''));
+const httpsUrl = z
+  .url({ protocol: /^https$/, error: 'must be an https URL' })
+  .transform(url => url.replace(/\/+$/, ''));
 const file = z.string().min(1);
 const list = z.string().transform(value =>
   value
@@ -42,7 +45,9 @@ const variables = z.object({
   BASTION_APPROVED_CAS: file.optional(),
   BASTION_CRLS: file.optional(),
   BASTION_PROXY_THUMBPRINTS: list.default([]),
-  BASTION_RELAY_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  BASTION_RELAY_URL: z
+    .url({ protocol: /^smtps?$/, error: 'must be smtp://host:587 (STARTTLS) or smtps://host:465' })
+    .optional(),
   BASTION_RELAY_CA: file.optional(),
   BASTION_WEBHOOK_CA: file.optional(),
   BASTION_DNS_SERVERS: list.default([]),
@@ -55,6 +60,9 @@ const variables = z.object({
     .optional(),
   BASTION_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 });
+
+type Variables = z.infer<typeof variables>;
+type FileVariable = `BASTION_${'TLS' | 'SIGNING'}_${'CERTIFICATE' | 'KEY'}` | 'BASTION_RELAY_CA' | 'BASTION_WEBHOOK_CA';
 
 export interface Relay {
   host: string;
@@ -130,13 +138,13 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     ports: { rest: v.BASTION_REST_PORT, soap: v.BASTION_SOAP_PORT, health: v.BASTION_HEALTH_PORT },
     publicUrl: v.BASTION_PUBLIC_URL,
     soapUrl: v.BASTION_SOAP_URL,
-    tls: keyPair(v.BASTION_TLS_CERTIFICATE, v.BASTION_TLS_KEY, 'BASTION_TLS'),
-    signing: keyPair(v.BASTION_SIGNING_CERTIFICATE, v.BASTION_SIGNING_KEY, 'BASTION_SIGNING'),
+    tls: keyPair(v, 'BASTION_TLS'),
+    signing: keyPair(v, 'BASTION_SIGNING'),
     approvedCas: v.BASTION_APPROVED_CAS,
     crls: v.BASTION_CRLS,
     proxyThumbprints: v.BASTION_PROXY_THUMBPRINTS,
-    relay: v.BASTION_RELAY_URL === undefined ? undefined : relay(v.BASTION_RELAY_URL, v.BASTION_RELAY_CA),
-    webhookCa: v.BASTION_WEBHOOK_CA === undefined ? undefined : readFileSync(v.BASTION_WEBHOOK_CA, 'utf8'),
+    relay: v.BASTION_RELAY_URL === undefined ? undefined : relay(v.BASTION_RELAY_URL, text(v, 'BASTION_RELAY_CA')),
+    webhookCa: text(v, 'BASTION_WEBHOOK_CA'),
     dnsServers: v.BASTION_DNS_SERVERS,
     mxHost: v.BASTION_MX_HOST,
     approvalWindow: v.BASTION_APPROVAL_WINDOW,
@@ -162,12 +170,37 @@ function requireProduction(config: Config): void {
   if (missing.length > 0) throw new Error(`Production needs these variables: ${missing.join(', ')}`);
 }
 
-function keyPair(certificate: string | undefined, key: string | undefined, name: string): KeyPair | undefined {
+function keyPair(v: Variables, name: 'BASTION_TLS' | 'BASTION_SIGNING'): KeyPair | undefined {
+  const certificate = text(v, `${name}_CERTIFICATE`);
+  const key = text(v, `${name}_KEY`);
   if (certificate === undefined && key === undefined) return undefined;
   if (certificate === undefined || key === undefined) {
     throw new Error(`${name}_CERTIFICATE and ${name}_KEY go together`);
   }
-  return { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
+  requirePair(certificate, key, name);
+  return { certificate, key };
+}
+
+/** Found out here, with the variables' names, and not by the first caller. */
+function requirePair(certificate: string, key: string, name: string): void {
+  let fits: boolean;
+  try {
+    fits = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    throw new Error(`${name}_CERTIFICATE and ${name}_KEY: PEM files of a certificate and its unencrypted private key`);
+  }
+  if (!fits) throw new Error(`${name}_KEY is not the private key of ${name}_CERTIFICATE`);
+}
+
+/** The file that a variable names, as text. */
+function text(v: Variables, name: FileVariable): string | undefined {
+  const path = v[name];
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`${name}: ${(error as Error).message}`);
+  }
 }
 
 function relay(url: string, ca: string | undefined): Relay {
@@ -178,6 +211,6 @@ function relay(url: string, ca: string | undefined): Relay {
     port: port === '' ? (implicitTls ? 465 : 587) : Number(port),
     implicitTls,
     ...(username === '' ? {} : { user: decodeURIComponent(username), password: decodeURIComponent(password) }),
-    ...(ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') }),
+    ...(ca === undefined ? {} : { ca }),
   };
 }

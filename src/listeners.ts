@@ -22,7 +22,12 @@ const lastCallMs = 50_000;
  * Mutual TLS. Every client certificate is asked for and none is refused here: the doors refuse, with JSON or a SOAP fault that
  * says which class of control failed.
  */
-export function listenTls(config: ReadyConfig, port: number, handler: RequestListener): Promise<Listener> {
+export function listenTls(
+  variable: string,
+  config: ReadyConfig,
+  port: number,
+  handler: RequestListener,
+): Promise<Listener> {
   const server = createTlsServer({
     cert: config.tls.certificate,
     key: config.tls.key,
@@ -39,11 +44,11 @@ export function listenTls(config: ReadyConfig, port: number, handler: RequestLis
   // With a listener of our own Node leaves the interim answer to us: the headers must have passed first.
   server.on('checkContinue', handler);
   server.on('clientError', refuseUnreadable);
-  return started(server, config.host, port, 'https');
+  return started(variable, server, config.host, port, 'https');
 }
 
-export function listen(host: string, port: number, handler: RequestListener): Promise<Listener> {
-  return started(createHttpServer(handler), host, port, 'http');
+export function listen(variable: string, host: string, port: number, handler: RequestListener): Promise<Listener> {
+  return started(variable, createHttpServer(handler), host, port, 'http');
 }
 
 /** What is no HTTP reaches no door; it gets an answer of the same shape all the same. */
@@ -66,10 +71,20 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
 }
 
-async function started(server: Server, host: string, port: number, scheme: string): Promise<Listener> {
+/** `variable` chooses the port: whoever meets a busy one is told so. */
+async function started(
+  variable: string,
+  server: Server,
+  host: string,
+  port: number,
+  scheme: string,
+): Promise<Listener> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve());
+  }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw new Error(`${variable}: ${error.message}`, { cause: error });
+    throw new Error(`port ${port} on ${host} is taken, perhaps by another Bastion; ${variable} chooses another one`);
   });
   const bound = (server.address() as AddressInfo).port;
   const name = host.startsWith('127.') || host === '0.0.0.0' ? 'localhost' : host;

@@ -27,21 +27,16 @@ async function developmentServer(config: ReturnType<typeof readConfig>): Promise
   const { development } = await import('./development/stand-ins.ts');
   const { firstOrganization } = await import('./development/first-organization.ts');
   const { welcome } = await import('./development/welcome.ts');
+  await using opened = new AsyncDisposableStack();
   const standIns = await development(config);
+  opened.defer(() => standIns.close());
   const app = await startApp(standIns.config);
-  const stop = async () => {
-    await app.stop();
-    await standIns.close();
-  };
-  try {
-    const first = await firstOrganization(app, standIns.files, standIns.responder.url);
-    announce(app);
-    process.stdout.write(welcome(app, standIns, first));
-    return { stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  opened.defer(() => app.stop());
+  const first = await firstOrganization(app, standIns.files, standIns.responder.url);
+  announce(app);
+  process.stdout.write(welcome(app, standIns, first));
+  const running = opened.move();
+  return { stop: () => running.disposeAsync() };
 }
 
 function announce({ services, rest, soap, health }: App): void {
