@@ -94,7 +94,7 @@ export class Gate {
   }
 
   /** Step 2 without a key: for what needs a registered certificate and an allowed address only. */
-  identifyCertificate(arrival: Arrival): Promise<void> {
+  identifyCertificate(arrival: Arrival): Promise<Pick<RequestCertificate, 'thumbprint'>> {
     return identifyCertificate(this.#parts, arrival);
   }
 

@@ -91,9 +91,14 @@ export async function identify(parts: Parts, arrival: Arrival, claimed: Claimed)
 }
 
 /** For whoever shows no key: a certificate registered by anybody, from an address allowed for it. */
-export async function identifyCertificate(parts: Parts, arrival: Arrival): Promise<void> {
-  const registered = await findRegistrations(parts.db, presentedThumbprint(arrival));
+export async function identifyCertificate(
+  parts: Parts,
+  arrival: Arrival,
+): Promise<Pick<RequestCertificate, 'thumbprint'>> {
+  const thumbprint = presentedThumbprint(arrival);
+  const registered = await findRegistrations(parts.db, thumbprint);
   await requireAddress(parts.db, arrival, organizationsOf(inForce(parts, arrival, registered)));
+  return { thumbprint };
 }
 
 function presentedThumbprint(arrival: Arrival): string {

@@ -28,18 +28,25 @@ export function soapGate(gate: Gate) {
     if (!arrival) throw new Error('the address was not admitted');
     return arrival;
   };
+  const counted = new WeakSet<IncomingMessage>();
+  /** Once a message: one whose key stands in the envelope is counted before that is read, and identified after. */
+  const admitBody = ({ request }: Visit, certificate: Pick<RequestCertificate, 'thumbprint'>): void => {
+    if (counted.has(request)) return;
+    counted.add(request);
+    gate.admitBody(certificate);
+  };
   return {
     admit({ request, requestId, receivedAt }: Visit): void {
       arrivals.set(request, gate.admit(request, { door: 'soap', requestId, receivedAt }));
     },
 
     async admitCertificate(visit: Visit): Promise<void> {
-      await gate.identifyCertificate(arrivalOf(visit));
+      admitBody(visit, await gate.identifyCertificate(arrivalOf(visit)));
     },
 
     async identify(visit: Visit, claimed: { apiKey: string; orgId: string | undefined }): Promise<Identified> {
       const identity = await gate.identify(arrivalOf(visit), { ...claimed, thumbprint: claimedThumbprint(visit) });
-      gate.admitBody(identity.certificate);
+      admitBody(visit, identity.certificate);
       return identity;
     },
 

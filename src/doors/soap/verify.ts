@@ -279,7 +279,9 @@ function readContext(found: readonly XmlElement[], signed: ReadonlySet<XmlElemen
   return { apiKey: values.get('apiKey'), orgId: values.get('orgId') };
 }
 
-function replayKey({ references }: Signature, { certificate }: Signer): string {
+/** Of the key, not the certificate: which certificate is named is not signed, and a renewed one may be over the same key. */
+function replayKey({ references }: Signature, { publicKey }: Signer): string {
+  const signer = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
   const signed = references.map(({ uri, hash, digest: value }) => [uri, hash, value].join(' ')).sort();
-  return digest('sha256', [certificate.fingerprint256, ...signed].join('\n'), 'hex');
+  return digest('sha256', [signer, ...signed].join('\n'), 'hex');
 }
