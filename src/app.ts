@@ -160,7 +160,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     'BASTION_SOAP_PORT',
     config,
     config.ports.soap,
-    soapDoor({ gate: soapGate(gate), run: (op, caller, input) => run.run(op, caller, () => input), areas, services }),
+    soapDoor({ gate: soapGate(gate), run: run.run, areas, services }),
   );
   doors.push(soap);
   Object.assign(services.settings, {

@@ -54,7 +54,8 @@ type Outcome = { kind: 'done'; output: unknown } | { kind: 'held'; authorization
 
 export interface ExchangeParts<Identity> {
   readonly gate: SoapGate<Identity>;
-  readonly run: (operation: Operation, caller: Caller, input: unknown) => Promise<Outcome>;
+  /** `read` gives the input, or throws what was wrong with it. */
+  readonly run: (operation: Operation, caller: Caller, read: () => unknown) => Promise<Outcome>;
   readonly services: Pick<Services, 'clock' | 'settings' | 'log' | 'metrics'>;
   readonly room: SpoolRoom;
   readonly signer: EnvelopeSigner;
@@ -98,6 +99,8 @@ class Journey<I> {
   readonly #parts: ExchangeParts<I>;
   readonly #area: SoapArea;
   readonly #visit: Visit;
+  /** Set when the message could not be decoded; it names elements already. */
+  #undecodable: Refusal | undefined;
   /** Set when the sender is proven. */
   #asked: Asked | undefined;
   /** Name of the operation, once it is known. */
@@ -122,12 +125,11 @@ class Journey<I> {
     const operation = this.#find(body);
     await using spool = room.open();
     const parts = await ReceivedParts.receive(message, body, spool);
-    const input = decodeRequest(operation, body.operation, parts);
-    parts.bind();
+    const read = this.#decode(operation, body, parts);
     await gate.spend(identity, body);
     const { caller, headers } = await gate.caller(identity, this.#visit, body);
     this.headers = headers;
-    return answer(signer, operation, await this.#run(operation, caller, input), this.#asked);
+    return answer(signer, operation, await this.#run(operation, caller, read), this.#asked);
   }
 
   fault(refusal: Refusal): Reply {
@@ -204,9 +206,28 @@ class Journey<I> {
     return operation;
   }
 
-  async #run({ operation, request }: SoapOperation, caller: Caller, input: unknown): Promise<unknown> {
-    const outcome = await this.#parts.run(operation, caller, input).catch((error: unknown) => {
-      throw error instanceof Refusal ? withElementNames(error, request) : error;
+  /**
+   * The input, for the run to read after it has looked at the scope. What cannot be decoded is refused there too, so that the
+   * refusal is counted, limited and audited like every other.
+   */
+  #decode(operation: SoapOperation, body: SignedBody, parts: ReceivedParts): () => unknown {
+    try {
+      const input = decodeRequest(operation, body.operation, parts);
+      parts.bind();
+      return () => input;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#undecodable = error;
+      return () => {
+        throw error;
+      };
+    }
+  }
+
+  async #run({ operation, request }: SoapOperation, caller: Caller, read: () => unknown): Promise<unknown> {
+    const outcome = await this.#parts.run(operation, caller, read).catch((error: unknown) => {
+      const isTold = error === this.#undecodable || !(error instanceof Refusal);
+      throw isTold ? error : withElementNames(error, request);
     });
     if (outcome.kind === 'done') return outcome.output;
     const { authorizationRequestId } = outcome;

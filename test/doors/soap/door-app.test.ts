@@ -2,6 +2,7 @@ import { Agent, request } from 'node:https';
 import { expect } from 'chai';
 import PostalMime from 'postal-mime';
 import { areas } from '../../../src/areas.ts';
+import { AuditEvent } from '../../../src/db/audit.ts';
 import { type Kit, startKit, type Tenant } from '../../kit/app.ts';
 import { type SoapAnswer, soapClient, stockClient } from '../../kit/soap-client.ts';
 import { newPartner, signedEnvelope } from '../../kit/soap-signing.ts';
@@ -166,6 +167,21 @@ describe('the SOAP door of the running app', () => {
     });
     bare.destroy();
     expect(status).to.equal(401);
+  });
+
+  it('audits, limits and spends a signed message that it cannot decode', async () => {
+    const body = getOrganization(kit.tenant.id).replace('orgId>', 'unheardOf>').replace('/orgId>', '/unheardOf>');
+    const raw = signedEnvelope(signerOf(kit.tenant), { body });
+    const refused = await kit.soap.call('GetOrganization', { org_id: kit.tenant.id }, { raw });
+    expect(refused.fault?.code).to.equal('validation_failed');
+    expect(refused.headers).to.include.keys('x-ratelimit-remaining');
+    const where = { requestId: String(refused.headers['bastion-request-id']) };
+    const rows = await kit.app.db.fork('system').find(AuditEvent, where);
+    expect(rows.map(row => [row.operation, row.outcome, row.code])).to.deep.equal([
+      ['GetOrganization', 'refused', 'validation_failed'],
+    ]);
+    const again = await kit.soap.call('GetOrganization', { org_id: kit.tenant.id }, { raw });
+    expect(again.fault?.code).to.equal('replayed');
   });
 
   const signerOf = ({ certificate }: Tenant) => ({

@@ -46,7 +46,8 @@ describe('the SOAP door over mutual TLS', () => {
       spend: async () => {},
       caller: async () => ({ caller: {} as never, headers: {} }),
     };
-    const run = async (_op: unknown, _caller: unknown, value: unknown) => {
+    const run = async (_op: unknown, _caller: unknown, read: () => unknown) => {
+      const value = read();
       ran.push(value);
       return { kind: 'done' as const, output: value };
     };

@@ -92,7 +92,8 @@ describe('the SOAP door', () => {
       metrics: createMetrics(),
       identity: { privateKey: bastion.privateKey, certificatePem: bastion.certificate.toString() },
     } as unknown as Services;
-    const run = (_op: unknown, _caller: unknown, value: unknown) => {
+    const run = async (_op: unknown, _caller: unknown, read: () => unknown) => {
+      const value = read();
       scene.ran.push(value);
       return scene.run(value);
     };
