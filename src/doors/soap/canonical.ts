@@ -21,7 +21,8 @@ function write(
   outerScope: Binding | undefined | null,
   inclusivePrefixes: readonly string[],
 ): string {
-  const due = namespaceNodes(element, rendered, outerScope === element.scope ? [] : inclusivePrefixes);
+  const listed = outerScope === null ? inclusivePrefixes : redeclared(element.scope, outerScope, inclusivePrefixes);
+  const due = namespaceNodes(element, rendered, listed);
   let scope = rendered;
   let out = `<${element.name}`;
   for (const { prefix, uri } of due) {
@@ -36,6 +37,22 @@ function write(
     out += typeof child === 'string' ? escapeText(child) : write(child, scope, element.scope, inclusivePrefixes);
   }
   return `${out}</${element.name}>`;
+}
+
+/**
+ * Those of the prefixes that the element itself declares: the others stand as the parent has shown them. To look all of them
+ * up at every element would let a small message cost a second.
+ */
+function redeclared(
+  scope: Binding | undefined,
+  outerScope: Binding | undefined,
+  inclusivePrefixes: readonly string[],
+): readonly string[] {
+  const found: string[] = [];
+  for (let at = scope; at !== undefined && at !== outerScope; at = at.outer) {
+    if (inclusivePrefixes.includes(at.prefix)) found.push(at.prefix);
+  }
+  return found;
 }
 
 interface NamespaceNode {

@@ -379,15 +379,21 @@ class Parser {
   }
 
   #expand(raw: string): string {
+    // First, and at the first one: replace collects every match before it looks at any.
+    if (/&(?!(?:#\d{1,8}|#x[0-9A-Fa-f]{1,8}|amp|lt|gt|quot|apos);)/.test(raw)) this.#forbidReference();
     return raw.replace(
-      /&(?:#(\d{1,8})|#x([0-9A-Fa-f]{1,8})|(amp|lt|gt|quot|apos));|&/g,
+      /&(?:#(\d{1,8})|#x([0-9A-Fa-f]{1,8})|(amp|lt|gt|quot|apos));/g,
       (_match, decimal?: string, hexadecimal?: string, entity?: string) => {
         if (entity !== undefined) return entities[entity]!;
         const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hexadecimal ?? '', 16);
-        if (!isXmlCharacter(code)) this.#fail('an entity or character reference is not allowed');
+        if (!isXmlCharacter(code)) this.#forbidReference();
         return String.fromCodePoint(code);
       },
     );
+  }
+
+  #forbidReference(): never {
+    return this.#fail('an entity or character reference is not allowed');
   }
 
   #space(): void {
