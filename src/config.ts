@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { normalizeThumbprint } from './core/certificates.ts';
 
 /**
  * The environment as one typed, checked object; nothing else reads process.env. A wrong or missing variable stops the
@@ -20,6 +21,11 @@ const list = z.string().transform(value =>
     .map(item => item.trim())
     .filter(Boolean),
 );
+
+const thumbprint = z
+  .string()
+  .transform(value => normalizeThumbprint(value) ?? '')
+  .refine(Boolean, 'must be SHA-256 thumbprints: 64 hex digits each, with or without colons');
 
 const variables = z.object({
   BASTION_ENV: z.enum(['development', 'production']).default('development'),
@@ -44,7 +50,7 @@ const variables = z.object({
   BASTION_SIGNING_KEY: file.optional(),
   BASTION_APPROVED_CAS: file.optional(),
   BASTION_CRLS: file.optional(),
-  BASTION_PROXY_THUMBPRINTS: list.default([]),
+  BASTION_PROXY_THUMBPRINTS: list.pipe(z.array(thumbprint)).default([]),
   BASTION_RELAY_URL: z
     .url({ protocol: /^smtps?$/, error: 'must be smtp://host:587 (STARTTLS) or smtps://host:465' })
     .optional(),

@@ -1,72 +1,66 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { openCore } from '../src/app.ts';
-import { type ReadyConfig, readConfig } from '../src/config.ts';
-import { developmentFiles } from '../src/development/files.ts';
-import { certificates } from './kit/certificates.ts';
-import { rejection } from './kit/rejection.ts';
+import { readConfig } from '../src/config.ts';
 
-describe('the configuration', () => {
+describe('The configuration', () => {
   let folder: string;
-  let complete: Record<string, string>;
+  const file = (name: string): string => join(folder, name);
 
-  before(async () => {
+  before(() => {
     folder = mkdtempSync(join(tmpdir(), 'bastion-config-'));
-    const set = await certificates();
-    const file = (name: string, content: string) => {
-      writeFileSync(join(folder, name), content);
-      return join(folder, name);
-    };
-    complete = {
-      BASTION_ENV: 'production',
-      BASTION_DATA_DIR: folder,
-      BASTION_MASTER_KEYS: `1:${Buffer.alloc(32, 1).toString('base64')}`,
-      BASTION_TLS_CERTIFICATE: file('tls.pem', set.server.certificate),
-      BASTION_TLS_KEY: file('tls.key', set.server.key),
-      BASTION_SIGNING_CERTIFICATE: file('signing.pem', set.signing.certificate),
-      BASTION_SIGNING_KEY: file('signing.key', set.signing.key),
-      BASTION_APPROVED_CAS: file('cas.pem', set.ca),
-      BASTION_RELAY_URL: 'smtp://bastion:p%40ss@relay.example:2525',
-      BASTION_PUBLIC_URL: 'https://api.example/',
-      BASTION_SOAP_URL: 'https://extranet.example',
-    };
+    for (const name of ['one', 'two']) {
+      const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', file(`${name}.key`)];
+      const options = { stdio: 'ignore' } as const;
+      execFileSync('openssl', ['req', '-x509', ...key, '-subj', `/CN=${name}`, '-out', file(`${name}.pem`)], options);
+    }
   });
+
   after(() => rmSync(folder, { recursive: true }));
 
-  it('of production is complete or refused, variable by variable', () => {
-    expect(readConfig(complete).relay).to.deep.equal({
-      host: 'relay.example',
-      port: 2525,
-      implicitTls: false,
-      user: 'bastion',
-      password: 'p@ss',
-    });
-    expect(readConfig(complete).publicUrl).to.equal('https://api.example');
-    for (const name of Object.keys(complete).filter(each => !/ENV|DATA_DIR|_KEY$|_CERTIFICATE$/.test(each))) {
+  const production = (): Record<string, string> => ({
+    BASTION_ENV: 'production',
+    BASTION_MASTER_KEYS: `1:${Buffer.alloc(32).toString('base64')}`,
+    BASTION_TLS_CERTIFICATE: file('one.pem'),
+    BASTION_TLS_KEY: file('one.key'),
+    BASTION_SIGNING_CERTIFICATE: file('two.pem'),
+    BASTION_SIGNING_KEY: file('two.key'),
+    BASTION_APPROVED_CAS: file('one.pem'),
+    BASTION_RELAY_URL: 'smtp://relay.example',
+    BASTION_PUBLIC_URL: 'https://bastion.example/',
+    BASTION_SOAP_URL: 'https://soap.bastion.example',
+  });
+
+  it('starts in development with nothing set', () => {
+    expect(readConfig({})).to.deep.include({ production: false, tls: undefined, relay: undefined });
+  });
+
+  it('names each variable that production misses', () => {
+    const complete = production();
+    expect(readConfig(complete)).to.deep.include({ production: true, publicUrl: 'https://bastion.example' });
+    for (const name of Object.keys(complete).filter(each => each !== 'BASTION_ENV')) {
       expect(() => readConfig({ ...complete, [name]: undefined }), name).to.throw(name);
     }
-    const { BASTION_TLS_CERTIFICATE, BASTION_TLS_KEY, ...noTls } = complete;
-    expect(() => readConfig(noTls)).to.throw('BASTION_TLS_CERTIFICATE');
-    expect(() => readConfig({ ...noTls, BASTION_TLS_KEY })).to.throw('go together');
-    expect(BASTION_TLS_CERTIFICATE).to.be.a('string');
   });
 
-  it('names every wrong variable and what is wrong with it', () => {
-    const wrong = {
-      BASTION_REST_PORT: '99999',
-      BASTION_APPROVAL_WINDOW: '2',
-      BASTION_PUBLIC_URL: 'http://plain.example',
-    };
-    for (const name of Object.keys(wrong)) expect(() => readConfig(wrong)).to.throw(name);
+  it('takes a key only for the certificate that it belongs to', () => {
+    const swapped = { BASTION_TLS_CERTIFICATE: file('one.pem'), BASTION_TLS_KEY: file('two.key') };
+    expect(() => readConfig(swapped)).to.throw('BASTION_TLS_KEY is not the private key of BASTION_TLS_CERTIFICATE');
   });
 
-  it('of production takes no certificate of a development authority', async () => {
-    const { server } = await developmentFiles(join(folder, 'dev'));
-    const config = { ...readConfig(complete), databaseUrl: 'sqlite::memory:' } as ReadyConfig;
-    const refusal = await rejection(openCore({ ...config, tls: server }));
-    expect(String(refusal)).to.include('development authority');
-    await (await openCore(config)).close();
+  it('names the variable whose file cannot be read, or holds something else', () => {
+    const missing = { BASTION_SIGNING_CERTIFICATE: file('none'), BASTION_SIGNING_KEY: file('one.key') };
+    expect(() => readConfig(missing)).to.throw('BASTION_SIGNING_CERTIFICATE: ENOENT');
+    const wrong = { BASTION_SIGNING_CERTIFICATE: file('one.key'), BASTION_SIGNING_KEY: file('one.key') };
+    expect(() => readConfig(wrong)).to.throw('BASTION_SIGNING_CERTIFICATE and BASTION_SIGNING_KEY: PEM files');
+  });
+
+  it('takes thumbprints of proxies as openssl prints them', () => {
+    const printed = 'AB:'.repeat(31);
+    const { proxyThumbprints } = readConfig({ BASTION_PROXY_THUMBPRINTS: `${printed}CD, ${'0'.repeat(64)}` });
+    expect(proxyThumbprints).to.deep.equal([`${'ab'.repeat(31)}cd`, '0'.repeat(64)]);
+    expect(() => readConfig({ BASTION_PROXY_THUMBPRINTS: 'AB:CD' })).to.throw('BASTION_PROXY_THUMBPRINTS');
   });
 });
