@@ -1,3 +1,4 @@
+import { finished } from 'node:stream';
 import type { Request, Response } from 'express';
 import { Refusal } from '../../core/errors.ts';
 import type { Arrival } from '../../gate/arrival.ts';
@@ -10,10 +11,16 @@ import {
   singleHeaders,
   verifyRequestSignature,
 } from '../../gate/signature.ts';
-import { readBody } from './body.ts';
+import { type BodyRoom, readBody } from './body.ts';
 
 /** Steps 2 to 6 of the gate; afterwards `response.locals` holds `caller` and the body's `octets`. */
-export async function authenticate(gate: Gate, request: Request, response: Response, bodyLimit: number): Promise<void> {
+export async function authenticate(
+  gate: Gate,
+  room: BodyRoom,
+  request: Request,
+  response: Response,
+  bodyLimit: number,
+): Promise<void> {
   const { arrival } = response.locals as { arrival: Arrival };
   const method = request.method;
   const target = request.url;
@@ -30,7 +37,10 @@ export async function authenticate(gate: Gate, request: Request, response: Respo
   gate.admitBody(identified.certificate);
 
   if (request.headers.expect !== undefined) response.writeContinue();
-  const body = await readBody(request, bodyLimit);
+  const lease = room.open(identified.certificate.thumbprint);
+  // Also when it has ended already: whoever left meanwhile must not keep their room.
+  finished(response, () => lease.close());
+  const body = await readBody(request, bodyLimit, lease);
   const digest = verifyRequestSignature({ method, target, headers, bodyHash: body.hash, publicKey });
   await gate.spendNonce(identified, headers.nonce);
 

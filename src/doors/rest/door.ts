@@ -8,6 +8,7 @@ import type { Services } from '../../core/services.ts';
 import type { Gate } from '../../gate/gate.ts';
 import { securityHeaders, sendJson, sendRefusal } from './answer.ts';
 import { authenticate } from './authenticate.ts';
+import { BodyRoom } from './body.ts';
 import { inputReader } from './input.ts';
 import { reference } from './reference.ts';
 
@@ -23,6 +24,8 @@ export interface RestParts {
 const mebi = 1024 * 1024;
 /** Octets of a request body; with attachments 25 MB of them in base64, and what stands around them. */
 const bodyLimits = { plain: mebi, withBinaries: 36 * mebi };
+/** Three of the largest at once, and many small ones. */
+const roomPerCertificate = 128 * mebi;
 
 /**
  * The internet: JSON over mutual TLS. Every path but the reference asks for all four controls before it says even whether
@@ -30,11 +33,12 @@ const bodyLimits = { plain: mebi, withBinaries: 36 * mebi };
  */
 export function restDoor({ gate, run, areas, services }: RestParts): Express {
   const limitOf = bodyLimiter(areas);
+  const room = new BodyRoom(roomPerCertificate);
   const app = express().disable('x-powered-by').disable('etag').set('query parser', false);
   app.use(arrive(gate, services));
   app.use(reference(areas, services));
   app.use(async (request, response, next) => {
-    await authenticate(gate, request, response, limitOf(request));
+    await authenticate(gate, room, request, response, limitOf(request));
     next();
   });
   app.use(routes(areas, run, services));

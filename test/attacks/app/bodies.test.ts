@@ -42,4 +42,9 @@ describe('bodies that are made to cost', () => {
     expect(answer.status).to.equal(422);
     expect(answer.body.errors[0]).to.include({ field: 'from', code: 'too_big' });
   });
+
+  it('the room that bodies take is given back, so that one after the other may send any number', async () => {
+    const body = `{"name":"${'n'.repeat(1_000_000)}","scopes":["org:read"]}`;
+    for (let i = 0; i < 140; i++) expect((await post(body)).status, `request ${i}`).to.equal(422);
+  });
 });
