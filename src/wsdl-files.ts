@@ -18,7 +18,8 @@ export function checkWsdl(areas: readonly Area[]): void {
   const files = generate(areas, placeholderUrl);
   const stale = [...files].filter(([name, text]) => text !== present(name)).map(([name]) => name);
   const wrong = [...stale, ...strangers(files)];
-  if (wrong.length > 0) throw new Error(`run \`npm run wsdl\`: ${wrong.join(', ')} in wsdl/ differ from the operations`);
+  if (wrong.length > 0)
+    throw new Error(`run \`npm run wsdl\`: ${wrong.join(', ')} in wsdl/ differ from the operations`);
 }
 
 const strangers = (files: Map<string, string>): string[] => readdirSync(folder).filter(name => !files.has(name));

@@ -1,6 +1,6 @@
-import { expect } from 'chai';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
+import { expect } from 'chai';
 
 const root = resolve(import.meta.dirname, '..');
 const src = join(root, 'src');
@@ -102,6 +102,8 @@ describe('the house', () => {
 
   it('reads the environment in one place', () => {
     const readers = files.filter(file => /process\.env\b/.test(readFileSync(file, 'utf8')));
-    expect(readers.map(file => relative(src, file)).filter(file => !['main.ts', 'cli.ts', 'config.ts'].includes(file))).to.deep.equal([]);
+    expect(
+      readers.map(file => relative(src, file)).filter(file => !['main.ts', 'cli.ts', 'config.ts'].includes(file)),
+    ).to.deep.equal([]);
   });
 });

@@ -2,8 +2,8 @@ import type { Resolver } from 'node:dns/promises';
 import type { Logger } from 'pino';
 import type { TrustStore } from './certificates.ts';
 import type { Clock } from './clock.ts';
-import type { Outbound } from './outbound.ts';
 import type { Metrics } from './metrics.ts';
+import type { Outbound } from './outbound.ts';
 import type { Keyring } from './seal.ts';
 
 /** Bastion's own signing certificate and key: answers over SOAP, authorization requests, audit checkpoints. */

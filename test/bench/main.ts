@@ -158,7 +158,10 @@ async function startOnce(folder: string): Promise<{ seconds: number; idleMb: num
     BASTION_HEALTH_PORT: '0',
   };
   const started = performance.now();
-  const server = spawn(process.execPath, ['--max-semi-space-size=4', 'bin/bastion.mjs', 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(process.execPath, ['--max-semi-space-size=4', 'bin/bastion.mjs', 'serve'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await new Promise<void>(resolve => {
     server.stdout.on('data', (text: Buffer) => text.includes('Bastion is ready') && resolve());
   });
