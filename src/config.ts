@@ -27,7 +27,8 @@ const thumbprint = z
   .transform(value => normalizeThumbprint(value) ?? '')
   .refine(Boolean, 'must be SHA-256 thumbprints: 64 hex digits each, with or without colons');
 
-const variables = z.object({
+/** Every variable there is. */
+export const variables = z.object({
   BASTION_ENV: z.enum(['development', 'production']).default('development'),
   BASTION_DATA_DIR: file.default('data'),
   BASTION_DATABASE_URL: z
