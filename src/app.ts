@@ -71,9 +71,9 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const clock = outside.clock ?? systemClock;
   await using opened = new AsyncDisposableStack();
-  const db = await openDatabase({ url: config.databaseUrl, entities, clock });
+  const db = await openDatabase({ url: config.databaseUrl, entities, clock }).catch(unusable);
   opened.defer(() => db.close());
-  await db.migrate();
+  await db.migrate().catch(unusable);
   if (config.production) await refuseDevelopment(config, db);
   const services: Services = {
     clock,
@@ -191,6 +191,10 @@ async function refuseDevelopment({ tls, signing, approvedCas, crls }: ReadyConfi
   }
   const made = await read(db, 'system', em => em.count(Organization, { plan: developmentPlan }));
   if (made > 0) throw new Error('Production does not take a database that a development server made.');
+}
+
+function unusable(cause: Error): never {
+  throw new Error(`the database (BASTION_DATABASE_URL) cannot be used: ${cause.message}`, { cause });
 }
 
 function identityOf({ certificate, key }: KeyPair): Identity {
