@@ -5,6 +5,7 @@ import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { readOutput, refusalOf, sealAuthorization } from '../areas/approvals/outcome.ts';
 import { approvalRules, approversOf } from '../areas/approvals/rules.ts';
 import { Organization } from '../areas/organizations/entities.ts';
+import type { Caller } from '../core/caller.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { Refusal } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
@@ -43,7 +44,7 @@ export async function hold(parts: Parts, request: Request, claim?: Claim): Promi
   return transaction(db, 'system', async em => {
     const approvers = await approversOf(em, caller.key.organizationPath);
     if (!approvers) throw new Refusal('approval_unavailable');
-    await limitPending(em, caller.key.id, caller.organization.id, now);
+    await limitPending(em, caller, now);
     const rules = await rulesFor(em, caller.key.organizationPath, organization.path);
     const windows = rules.map(rule => rule.windowSeconds ?? services.settings.approvalWindow);
     const expiresAt = new Date(now.getTime() + Math.min(...windows) * 1000);
@@ -100,8 +101,16 @@ export const digestOf = (authorization: string): string =>
   `sha256:${createHash('sha256').update(authorization, 'utf8').digest('hex')}`;
 
 /** A stolen key must not be able to bury its owner's approvers in requests. The lock makes requests at once count each other. */
-async function limitPending(em: EntityManager, keyId: string, organizationId: string, now: Date): Promise<void> {
-  await em.findOne(Organization, { id: organizationId }, { lockMode: LockMode.PESSIMISTIC_WRITE, fields: ['id'] });
+async function limitPending(em: EntityManager, { key, organization }: Caller, now: Date): Promise<void> {
+  const organizationId = organization.id;
+  const keyId = key.id;
+  // The key's own organisation as well: a key may ask for many descendants at once.
+  const counted = { id: { $in: [organizationId, key.organizationId] } };
+  await em.find(Organization, counted, {
+    lockMode: LockMode.PESSIMISTIC_WRITE,
+    orderBy: { id: 'asc' },
+    fields: ['id'],
+  });
   const pending = { state: 'pending', expiresAt: { $gt: now } } as const;
   const ofKey = await em.count(AuthorizationRequest, { ...pending, keyId });
   const ofOrganization = await em.count(AuthorizationRequest, { ...pending, organizationId });

@@ -58,6 +58,18 @@ describe('the same thing at the same time', () => {
     expect(await system().count(AuthorizationRequest, { state: 'pending' })).to.equal(5);
   });
 
+  it('nor are requests for eight organisations at once a way past the limit of the key', async () => {
+    const tenant = await kit.organization('Wide', { parent: kit.tenant });
+    const beneath = [];
+    for (let i = 0; i < 8; i++) beneath.push((await kit.organization(`Beneath ${i}`, { parent: tenant })).id);
+    const ask = (orgId: string) => {
+      const block = { cidr: '198.51.100.1/32' };
+      return tenant.rest.call('POST', '/v3/allowed-addresses', block, { orgId, prefer: 'respond-async' });
+    };
+    const answers = await Promise.all([...beneath, ...beneath].map(ask));
+    expect(answers.filter(({ status }) => status === 202)).to.have.length(5);
+  });
+
   it('a nonce in twenty requests at one moment is good for one', async () => {
     const ask = () => kit.rest.call('GET', '/v3/organizations', undefined, { nonce: 'the-same-nonce' });
     const answers = await Promise.all(Array.from({ length: 20 }, ask));
