@@ -36,7 +36,10 @@ export function listenTls(
     minVersion: 'TLSv1.2',
     // A resumed session would carry the verdict on a certificate past its revocation.
     sessionTimeout: 60,
+    // Until then a stranger has cost memory and shown nothing: Node would wait two minutes.
+    handshakeTimeout: 5_000,
     headersTimeout: 15_000,
+    connectionsCheckingInterval: 5_000,
     requestTimeout: 120_000,
     maxHeaderSize: 32 * 1024,
   });

@@ -54,7 +54,8 @@ function checkTokens(text: string): void {
       open.pop();
       keyComes = false;
     } else if (character === ',') {
-      if (++values > mostValues) throw new Refusal('too_large', `The request body holds more than ${mostValues} values.`);
+      if (++values > mostValues)
+        throw new Refusal('too_large', `The request body holds more than ${mostValues} values.`);
       keyComes = open.at(-1) !== undefined;
     }
   }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { expect } from 'chai';
 import { Organization } from '../../../src/areas/organizations/entities.ts';
 import { type Kit, startKit } from '../../kit/app.ts';
@@ -167,4 +168,10 @@ describe('HTTP that no client sends', () => {
     const upgrade = ['Connection: Upgrade', 'Upgrade: websocket'];
     expect(statusesOf(await answered(head({ target, headers: upgrade })))).to.not.include(101);
   });
+
+  it('whoever connects and says nothing is let go within seconds', async () => {
+    const silent = connect({ host: '127.0.0.1', port: kit.app.rest.port });
+    const silence = new Promise<void>(resolve => silent.once('close', () => resolve()).on('error', () => undefined));
+    await silence;
+  }).timeout(8000);
 });
