@@ -47,6 +47,8 @@ export function listenTls(
   // With a listener of our own Node leaves the interim answer to us: the headers must have passed first.
   server.on('checkContinue', handler);
   server.on('clientError', refuseUnreadable);
+  // Without TLS there is nobody to answer, and an answer would wait for the handshake for ever.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
   return started(variable, server, config.host, port, 'https');
 }
 
@@ -56,7 +58,9 @@ export function listen(variable: string, host: string, port: number, handler: Re
 
 /** What is no HTTP reaches no door; it gets an answer of the same shape all the same. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  // A failed or unfinished handshake has nobody to answer to.
+  const isHttp = /^(?:HPE|ERR_HTTP)_/.test(error.code ?? '');
+  if (!isHttp || !socket.writable) return void socket.destroy();
   const refusal = new Refusal(
     error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'malformed',
     'This is no readable HTTP request.',
@@ -72,6 +76,8 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
     'Connection: close',
   ];
   socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
+  // Closing at once could take the answer away from a sender who is still writing; not closing would leave it to them.
+  setTimeout(() => socket.destroy(), 1000).unref();
 }
 
 /** `variable` chooses the port: whoever meets a busy one is told so. */
