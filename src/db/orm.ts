@@ -104,6 +104,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     schemaGenerator: { skipTables: ['leases'] },
     extensions: [SchemaGenerator, Migrator],
     ensureDatabase: false,
+    // References stay within an organisation by foreign key: joining each for its own filter would only cost.
+    autoJoinRefsForFilters: false,
     forceUtcTimezone: true,
     // The ORM's log lines hold values; what went wrong travels in the error.
     logger: () => {},

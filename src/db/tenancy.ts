@@ -130,14 +130,18 @@ function boundOrganization(em: EntityManager): string {
 
 /**
  * The organisation at `path` and all beneath it, as a range instead of LIKE: ids hold `_`, a wildcard there, and the two
- * databases escape differently. '0' is the character after '/'.
+ * databases escape differently. '0' is the character after '/', and ids have one length and none of the characters before
+ * '0', so that nothing else begins with `path` and stands in the range.
  */
 export function withinPath(path: string) {
-  return { $or: [{ path }, { path: { $gte: `${path}/`, $lt: `${path}0` } }] } satisfies FilterQuery<{ path: string }>;
+  return { path: { $gte: path, $lt: `${path}0` } } satisfies FilterQuery<{ path: string }>;
 }
 
 /** Ancestors may be seen, to inherit from; they are changed from above. */
-const visibleFrom = (path: string) => ({ $or: [...withinPath(path).$or, { path: { $in: ancestorPaths(path) } }] });
+function visibleFrom(path: string) {
+  const ancestors = ancestorPaths(path);
+  return ancestors.length === 0 ? withinPath(path) : { $or: [withinPath(path), { path: { $in: ancestors } }] };
+}
 
 export function isWithinPath(path: string, ancestor: string): boolean {
   return path === ancestor || path.startsWith(`${ancestor}/`);

@@ -235,6 +235,6 @@ describe('paths', () => {
   });
 
   it('become a range that no path outside falls into', () => {
-    expect(withinPath('a/b').$or).to.deep.equal([{ path: 'a/b' }, { path: { $gte: 'a/b/', $lt: 'a/b0' } }]);
+    expect(withinPath('a/b')).to.deep.equal({ path: { $gte: 'a/b', $lt: 'a/b0' } });
   });
 });
