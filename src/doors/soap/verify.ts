@@ -279,9 +279,17 @@ function readContext(found: readonly XmlElement[], signed: ReadonlySet<XmlElemen
   return { apiKey: values.get('apiKey'), orgId: values.get('orgId') };
 }
 
+const keyNames = new WeakMap<KeyObject, string>();
+
+/** Writing a key out costs more than checking its signature; the gate gives the same object for the same key. */
+function keyName(key: KeyObject): string {
+  const known = keyNames.get(key) ?? key.export({ type: 'spki', format: 'der' }).toString('base64');
+  keyNames.set(key, known);
+  return known;
+}
+
 /** Of the key, not the certificate: which certificate is named is not signed, and a renewed one may be over the same key. */
 function replayKey({ references }: Signature, { publicKey }: Signer): string {
-  const signer = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
   const signed = references.map(({ uri, hash, digest: value }) => [uri, hash, value].join(' ')).sort();
-  return digest('sha256', [signer, ...signed].join('\n'), 'hex');
+  return digest('sha256', [keyName(publicKey), ...signed].join('\n'), 'hex');
 }
