@@ -199,9 +199,10 @@ export class JobRunner {
 
   async #idle(): Promise<void> {
     for (;;) {
+      // A job that ends while we look may be due again, and one that is claimed meanwhile is not seen: so both before and after.
+      const wasQuiet = this.#reserved === 0;
       const due = await this.#backend.claims.dueNames();
-      // In this order: a job that was claimed before the look holds a place until it is through.
-      if (this.#reserved === 0 && !due.some(name => this.#definitions.has(name))) return;
+      if (wasQuiet && this.#reserved === 0 && !due.some(name => this.#definitions.has(name))) return;
       this.#backend.notificationChannel.kick();
       await Promise.race([...this.#runs.values(), sleep(10)]);
     }
