@@ -16,7 +16,7 @@ import { type Figures, httpRequest, load, type Target } from './load.ts';
 /** `npm run bench`: every figure beside its baseline, measured in the same run. docs/PERFORMANCE.md explains them. */
 
 const connections = 16;
-const rounds = { warm: 500, counted: 3000 };
+const rounds = { warm: 2000, counted: 3000 };
 
 interface Ready {
   rest: number;
