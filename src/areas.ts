@@ -1,3 +1,4 @@
+import * as certificates from './areas/access/certificate-operations.ts';
 import { accessEntities } from './areas/access/entities.ts';
 import * as access from './areas/access/operations.ts';
 import { approvalEntities } from './areas/approvals/entities.ts';
@@ -16,7 +17,7 @@ const { issueApiKey, ...accessOperations } = access;
 /** Everything Bastion does. An operation is served because its module exports it. */
 export const areas = [
   area('organizations', 'Organizations & Tenancy', 'v3', { ...organizations, issueApiKey }),
-  area('access', 'API Keys & Access', 'v3', accessOperations),
+  area('access', 'API Keys & Access', 'v3', { ...accessOperations, ...certificates }),
   area('approvals', 'Approvals', 'v3', approvals),
   area('secure-email', 'Email Encryption', 'v3', secureEmail),
 ];

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import * as access from '../../src/areas/access/operations.ts';
+import * as certificateOperations from '../../src/areas/access/certificate-operations.ts';
+import * as keyOperations from '../../src/areas/access/operations.ts';
 import * as organizations from '../../src/areas/organizations/operations.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { ownScope } from '../../src/core/scopes.ts';
@@ -46,6 +47,7 @@ const samples: Record<string, Sample> = {
   ListAuditEvents: () => ({}),
 };
 
+const access = { ...keyOperations, ...certificateOperations };
 const operations: Operation[] = [...Object.values(organizations), ...Object.values(access)];
 
 describe('what every operation of organizations and access refuses', () => {

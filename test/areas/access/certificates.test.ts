@@ -5,7 +5,7 @@ import {
   registerCertificate,
   revokeCertificate,
   rotateCertificate,
-} from '../../../src/areas/access/operations.ts';
+} from '../../../src/areas/access/certificate-operations.ts';
 import { listOrganizations } from '../../../src/areas/organizations/operations.ts';
 import { signDetached } from '../../../src/core/detached-signature.ts';
 import { type Authority, newRequest } from '../../../src/development/authority.ts';

@@ -1,19 +1,21 @@
 import {
+  createCertificateChallenge,
+  listCertificates,
+  registerCertificate,
+  revokeCertificate,
+  rotateCertificate,
+} from '../../../src/areas/access/certificate-operations.ts';
+import {
   addAllowedAddress,
   createApiKey,
-  createCertificateChallenge,
   issueApiKey,
   listAllowedAddresses,
   listApiKeys,
   listAuditEvents,
-  listCertificates,
   listScopes,
-  registerCertificate,
   removeAllowedAddress,
   revokeApiKey,
-  revokeCertificate,
   rotateApiKey,
-  rotateCertificate,
 } from '../../../src/areas/access/operations.ts';
 import { signDetached } from '../../../src/core/detached-signature.ts';
 import { done } from '../../areas/through.ts';

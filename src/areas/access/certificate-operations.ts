@@ -1,0 +1,164 @@
+import { z } from 'zod';
+import { Refusal } from '../../core/errors.ts';
+import { operation } from '../../core/operation.ts';
+import {
+  dateTime,
+  id,
+  line,
+  list,
+  named,
+  nullable,
+  pageInput,
+  pageOutput,
+  text,
+  timestamp,
+} from '../../core/schema.ts';
+import { page } from '../../db/list.ts';
+import { ClientCertificate } from './entities.ts';
+import {
+  certificateStates,
+  certificateView,
+  findCertificate,
+  inheritedCertificates,
+  lockCertificates,
+  newChallenge,
+  readOffer,
+  refuseLast,
+  refuseOtherUse,
+  register,
+} from './registration.ts';
+
+const uses = z.enum(['request', 'approval']);
+
+const certificate = {
+  certificate_id: id('cert'),
+  thumbprint: z.string().describe('SHA-256 of the DER, 64 hex digits.'),
+  subject: z.string(),
+  issuer: z.string(),
+  serial_number: z.string(),
+  uses: list(uses),
+  status: z.enum(certificateStates),
+  not_before: dateTime(),
+  not_after: dateTime(),
+  retires_at: nullable(dateTime()).describe('When a rotation takes it out of force.'),
+  created_at: dateTime(),
+};
+
+const offer = {
+  certificate_pem: text(60_000).describe('The certificate, then any intermediates, PEM.'),
+  challenge: line(300).describe('Of CreateCertificateChallenge.'),
+  proof: line(2000).describe(
+    "Base64 of a signature of the challenge's text, made with the certificate's key (SHA-256).",
+  ),
+};
+
+export const createCertificateChallenge = operation({
+  rest: 'POST /v3/certificates/challenges',
+  soap: 'CreateCertificateChallenge',
+  scope: 'certificates:write',
+  summary: 'Get a text to sign, which proves the possession of a key.',
+  input: z.strictObject({}),
+  output: named('CertificateChallenge', {
+    challenge: z.string(),
+    text: z.string().describe('The exact text to sign, lines separated by a line feed.'),
+    expires_at: dateTime(),
+  }),
+  handle: async context => newChallenge(context),
+});
+
+export const registerCertificate = operation({
+  rest: 'POST /v3/certificates',
+  soap: 'RegisterCertificate',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Register a client certificate for requests or for approvals.',
+  description:
+    'It must chain to an approved authority and carry a strong key. One key never serves both uses: who asks must not ' +
+    'approve. It counts for the organisation and all beneath it.',
+  input: z.strictObject({ ...offer, uses: list(uses, 1).min(1) }),
+  output: named('Certificate', certificate),
+  prepare: inheritedCertificates,
+  async handle(context, input, inherited) {
+    const candidate = readOffer(context, input);
+    refuseOtherUse(candidate, input.uses, [...inherited, ...(await lockCertificates(context.em))]);
+    const row = await register(context, candidate, { uses: input.uses, policy: {} });
+    return certificateView(row, context.now);
+  },
+});
+
+export const listCertificates = operation({
+  rest: 'GET /v3/certificates',
+  soap: 'ListCertificates',
+  scope: 'certificates:read',
+  summary: "List the organisation's own certificates, newest first.",
+  input: z.strictObject(pageInput),
+  output: named('CertificateList', { certificates: list(named('CertificateItem', certificate)), ...pageOutput }),
+  async handle(context, input) {
+    const { rows, next_cursor } = await page(context, ClientCertificate, { operation: 'ListCertificates', input });
+    return { certificates: rows.map(row => certificateView(row, context.now)), next_cursor };
+  },
+});
+
+export const rotateCertificate = operation({
+  rest: 'POST /v3/certificates/{certificate_id}/rotate',
+  soap: 'RotateCertificate',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Replace a certificate; the old one stays in force for an overlap.',
+  description: 'The new certificate takes over uses and policy of the old one.',
+  input: z.strictObject({
+    certificate_id: id('cert'),
+    ...offer,
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .optional()
+      .describe('How long the old certificate stays in force; a day when absent.'),
+  }),
+  output: named('RotatedCertificate', {
+    ...certificate,
+    previous_certificate_id: id('cert'),
+    previous_valid_until: dateTime(),
+  }),
+  prepare: inheritedCertificates,
+  async handle(context, input, inherited) {
+    const registered = await lockCertificates(context.em);
+    const old = await findCertificate(context.em, input.certificate_id);
+    if (old.status === 'revoked' || old.retiresAt) {
+      throw new Refusal('conflict', 'The certificate is revoked or has been replaced already.');
+    }
+    const candidate = readOffer(context, input);
+    refuseOtherUse(candidate, old.uses, [...inherited, ...registered]);
+    const { uses, policy } = old;
+    const row = await register(context, candidate, { uses, policy });
+    old.retiresAt = new Date(context.now.getTime() + (input.overlap_seconds ?? 86_400) * 1000);
+    return {
+      ...certificateView(row, context.now),
+      previous_certificate_id: old.id,
+      previous_valid_until: timestamp(old.retiresAt),
+    };
+  },
+});
+
+export const revokeCertificate = operation({
+  rest: 'DELETE /v3/certificates/{certificate_id}',
+  soap: 'RevokeCertificate',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Revoke a certificate, at once and for good.',
+  description: 'The last certificate in force for a use stays. Revoking it again answers the same.',
+  input: z.strictObject({ certificate_id: id('cert') }),
+  output: named('RevokedCertificate', { certificate_id: id('cert'), status: z.enum(['revoked']) }),
+  prepare: inheritedCertificates,
+  async handle({ em, now, emit }, { certificate_id }, inherited) {
+    const registered = await lockCertificates(em);
+    const row = await findCertificate(em, certificate_id);
+    if (row.status === 'active') {
+      refuseLast(row, [...inherited, ...registered], now);
+      row.status = 'revoked';
+      emit('certificate.revoked', { certificate_id, thumbprint: row.thumbprint });
+    }
+    return { certificate_id, status: 'revoked' as const };
+  },
+});
