@@ -87,7 +87,9 @@ describe('the job repository', () => {
   it('finds each job under the state that Agenda computes for it', async () => {
     const past = new Date(Date.now() - 60_000);
     await finished(await save({ name: 'completed' }), {});
-    await finished(await save({ name: 'failed' }), { failedAt: new Date(), failCount: 1 });
+    // Agenda writes one instant into both.
+    const end = new Date();
+    await finished(await save({ name: 'failed' }), { failedAt: end, lastFinishedAt: end, failCount: 1 });
     await save({ name: 'queued', nextRunAt: past });
     await save({ name: 'scheduled', nextRunAt: new Date(Date.now() + 60_000) });
     await save({ name: 'repeating', repeatInterval: '5 minutes' });
