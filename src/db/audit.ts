@@ -23,7 +23,10 @@ export const AuditEvent = tenantEntity({
     actorKind: line(20),
     /** The key's id, the job's name. */
     actorId: line(100),
+    /** Of the TLS connection. */
     certificateThumbprint: line(64).nullable(),
+    /** Of a signed message, when another certificate signed it. */
+    signerThumbprint: line(64).nullable(),
     address: line(64).nullable(),
     /** The id of what was acted on. */
     target: line(200).nullable(),
@@ -49,6 +52,7 @@ export interface AuditEntry {
     readonly kind: 'key' | 'job' | 'cli' | 'mail';
     readonly id: string;
     readonly certificateThumbprint?: string;
+    readonly signerThumbprint?: string;
     readonly address?: string;
   };
   readonly target?: string | null;
@@ -73,6 +77,7 @@ export async function writeAudit(em: TenantEntityManager, entry: AuditEntry): Pr
     actorKind: entry.actor.kind,
     actorId: entry.actor.id,
     certificateThumbprint: entry.actor.certificateThumbprint ?? null,
+    signerThumbprint: entry.actor.signerThumbprint ?? null,
     address: entry.actor.address ?? null,
     target: entry.target ?? null,
     authorizationRequestId: entry.authorizationRequestId ?? null,

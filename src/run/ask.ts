@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { approvalKeys } from '../areas/access/approvers.ts';
+import { ClientCertificate } from '../areas/access/entities.ts';
 import { approvalText, type Decision, readDecision } from '../areas/approvals/decision.ts';
 import { ApprovalDecision, ApprovalWebhook, AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { openAuthorization } from '../areas/approvals/outcome.ts';
 import { privateCidrsOf } from '../areas/approvals/rules.ts';
 import { postSigned } from '../areas/approvals/webhook.ts';
 import { Organization } from '../areas/organizations/entities.ts';
+import { storedCertificate } from '../core/certificates.ts';
 import { verifyDetached } from '../core/detached-signature.ts';
 import { timestamp } from '../core/schema.ts';
 import { writeAudit } from '../db/audit.ts';
@@ -93,7 +95,7 @@ async function record(parts: Parts, { row, webhook }: Question, answered: Decisi
       answered.kind === 'approved' && !proof
         ? {
             kind: 'denied',
-            reason: 'no approval certificate in force made this signature',
+            reason: 'no approval certificate in force, other than the one that asked, made this signature',
             customerApprovalId: answered.customerApprovalId,
           }
         : answered;
@@ -134,11 +136,25 @@ async function proofOf(
 ): Promise<Proof | undefined> {
   const { path } = await em.findOneOrFail(Organization, { id: webhook.organizationId });
   const keys = await approvalKeys(em, parts.services.trust, now, path.split('/'));
+  const asking = await askingKeys(em, row);
   const text = approvalText(row.digest, decision.customerApprovalId);
-  const maker = keys.find(({ publicKey }) => verifyDetached(publicKey, text, decision.signature));
+  const maker = keys
+    .filter(({ publicKey, joined }) => joined || !asking.some(key => key.equals(publicKey)))
+    .find(({ publicKey }) => verifyDetached(publicKey, text, decision.signature));
   if (!maker) return undefined;
   const spki = maker.publicKey.export({ type: 'spki', format: 'der' });
   return { thumbprint: maker.thumbprint, approverKey: createHash('sha256').update(spki).digest('hex') };
+}
+
+/**
+ * The keys that made the request. One key may be registered for requests in one organisation and for approvals in another,
+ * and a move can bring the two into one line: what was registered cannot tell, so the approval itself is looked at.
+ */
+async function askingKeys(em: EntityManager, row: AuthorizationRequest): Promise<KeyObject[]> {
+  const { certificate, signer } = thawCaller(row.caller).caller;
+  const ids = [certificate, ...(signer ? [signer] : [])].map(({ id }) => id);
+  const rows = await em.find(ClientCertificate, { id: { $in: ids } });
+  return rows.map(({ pem }) => storedCertificate(pem).publicKey);
 }
 
 async function keepDecision(

@@ -91,6 +91,7 @@ export function authorizationText(id: string, request: Request, requestedAt: Dat
     operation: op.soap,
     key_id: caller.key.id,
     certificate_thumbprint: caller.certificate.thumbprint,
+    signer_thumbprint: caller.signer?.thumbprint,
     requested_at: timestamp(requestedAt),
     expires_at: timestamp(expiresAt),
     input: withHashes(op.input, input),

@@ -35,6 +35,7 @@ const actedBy = (op: Operation, caller: Caller) => ({
     kind: 'key' as const,
     id: caller.key.id,
     certificateThumbprint: caller.certificate.thumbprint,
+    signerThumbprint: caller.signer?.thumbprint,
     address: caller.address,
   },
   detail: { key_name: caller.key.name },

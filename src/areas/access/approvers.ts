@@ -7,6 +7,8 @@ import { ClientCertificate } from './entities.ts';
 export interface ApprovalKey {
   readonly thumbprint: string;
   readonly publicKey: KeyObject;
+  /** An operator let it serve requests as well. */
+  readonly joined: boolean;
 }
 
 /**
@@ -25,7 +27,11 @@ export async function approvalKeys(
     .filter(row => row.uses.includes('approval') && (!row.retiresAt || row.retiresAt > now))
     .map(row => ({ row, certificate: storedCertificate(row.pem) }))
     .filter(({ row, certificate }) => trust.check(certificate, intermediatesOf(row), now).ok)
-    .map(({ row, certificate }) => ({ thumbprint: row.thumbprint, publicKey: certificate.publicKey }));
+    .map(({ row, certificate }) => ({
+      thumbprint: row.thumbprint,
+      publicKey: certificate.publicKey,
+      joined: row.uses.includes('request'),
+    }));
 }
 
 export const intermediatesOf = (row: Pick<ClientCertificate, 'chainPem'>) =>

@@ -30,6 +30,7 @@ export const auditView = (event: AuditEvent) => ({
   actor_id: event.actorId,
   actor_name: typeof event.detail.key_name === 'string' ? event.detail.key_name : null,
   certificate_thumbprint: event.certificateThumbprint ?? null,
+  signer_thumbprint: event.signerThumbprint ?? null,
   address: event.address ?? null,
   target: event.target ?? null,
   authorization_request_id: event.authorizationRequestId ?? null,

@@ -1,7 +1,6 @@
 import { Refusal } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import type { TenantEntityManager } from '../../core/operation.ts';
-import { Organization } from '../organizations/entities.ts';
 import { DlpPolicy } from './entities.ts';
 
 export type DlpAction = 'allow' | 'encrypt' | 'quarantine' | 'block';
@@ -36,16 +35,21 @@ export function applyPolicy(policy: Pick<DlpPolicy, 'onMatch' | 'profileId'>, _c
   return { action: policy.onMatch, findings: [] };
 }
 
+/** What of an organisation decides here; its area knows policies, so that they know nothing of it. */
+interface Settled {
+  readonly id: string;
+  settings: Record<string, string | number | boolean>;
+}
+
 /**
  * The organisation's own policy, for requests that name none; null when its setting names a policy that is not there.
  * It is made on first use, within the organisation: a parent that creates an organisation cannot write rows in it.
  */
 export async function defaultPolicy(
   em: TenantEntityManager,
-  organizationId: string,
+  organization: Settled,
   now: Date,
 ): Promise<DlpPolicy | null> {
-  const organization = await em.findOneOrFail(Organization, { id: organizationId });
   const id = organization.settings.default_dlp_policy;
   return id === undefined ? createDefaultPolicy(em, organization, now) : em.findOne(DlpPolicy, { id: String(id) });
 }
@@ -53,7 +57,7 @@ export async function defaultPolicy(
 /** What every organisation starts with: mail through the secure door leaves encrypted. `em` is bound to it. */
 export function createDefaultPolicy(
   em: Pick<TenantEntityManager, 'create'>,
-  organization: Pick<Organization, 'id' | 'settings'>,
+  organization: Settled,
   now: Date,
 ): DlpPolicy {
   const policy = em.create(DlpPolicy, {

@@ -191,7 +191,7 @@ export const updateOrganization = operation({
       input.parent_id === undefined
         ? await lockOrganization(em, orgId)
         : await move({ em, caller }, orgId, input.parent_id);
-    if (input.settings) organization.settings = mergeSettings(organization.settings, input.settings);
+    if (input.settings) organization.settings = await mergeSettings(em, organization.settings, input.settings);
     organization.name = input.name ?? organization.name;
     organization.status = input.status ?? organization.status;
     const { seats } = input.limits ?? {};

@@ -4,7 +4,7 @@ import { operation, type TenantEntityManager } from '../../core/operation.ts';
 import { dateTime, email, id, line, list, named, nullable, text, timestamp } from '../../core/schema.ts';
 import { DlpPolicy } from '../dlp/entities.ts';
 import { applyPolicy, defaultPolicy } from '../dlp/policy.ts';
-import { Domain } from '../organizations/entities.ts';
+import { Domain, Organization } from '../organizations/entities.ts';
 import { eventTypes, messageStatuses, recipientStatuses, SecureMessage, SecureMessageEvent } from './entities.ts';
 import {
   Attachment,
@@ -172,7 +172,9 @@ async function policyOf(
   now: Date,
 ): Promise<DlpPolicy> {
   const policy =
-    chosen === undefined ? await defaultPolicy(em, organizationId, now) : await em.findOne(DlpPolicy, { id: chosen });
+    chosen === undefined
+      ? await defaultPolicy(em, await em.findOneOrFail(Organization, { id: organizationId }), now)
+      : await em.findOne(DlpPolicy, { id: chosen });
   if (policy === null) throw invalid('policy', 'names no DLP policy of the organisation', 'unknown');
   return policy;
 }

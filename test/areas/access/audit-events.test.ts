@@ -42,6 +42,13 @@ describe('the audit trail', () => {
         expect(event).to.include({ target: ou_id, actor_name: 'Acme key' });
       });
 
+      it('names no other signer where the certificate of the connection signed', async () => {
+        await done(door, kit.tenant, createOrganization, { name: 'Signed by one' });
+        const [event] = await trail(door, { operation: 'CreateOrganization' });
+        const { thumbprint } = kit.tenant.certificate;
+        expect(event).to.include({ certificate_thumbprint: thumbprint, signer_thumbprint: null });
+      });
+
       it('narrows by operation, outcome and time', async () => {
         const { org_id } = await done(door, kit.tenant, createOrganization, { name: 'Narrow' });
         await done(door, kit.tenant, updateOrganization, { org_id, name: 'Narrower' });

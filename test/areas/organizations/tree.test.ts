@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { DlpPolicy } from '../../../src/areas/dlp/entities.ts';
 import {
   createOrganization,
   getOrganization,
@@ -166,6 +167,22 @@ describe('the tree of organisations', () => {
         await done(door, kit.tenant, updateOrganization, { org_id, settings: { enforce_mfa: true, theme: 'dark' } });
         const { settings } = await done(door, kit.tenant, updateOrganization, { org_id, settings: { theme: 'light' } });
         expect(settings).to.deep.equal({ enforce_mfa: true, theme: 'light' });
+      });
+
+      it('takes a policy of the organisation as its default, and no other', async () => {
+        const { org_id } = await done(door, kit.tenant, createOrganization, { name: 'Settled' });
+        const policyIn = (organization: string) =>
+          kit.app.run.act(organization, { kind: 'cli', name: 'test.policy' }, async ({ em, now }) => {
+            return em.create(DlpPolicy, { name: 'Strict', onMatch: 'block', profileId: null, createdAt: now }).id;
+          });
+        const choose = (id: unknown) =>
+          through(door, kit.tenant, updateOrganization, { org_id, settings: { default_dlp_policy: id } });
+        for (const wrong of ['pol_hipaa_default', await policyIn(kit.tenant.id), true]) {
+          const { outcome, fields } = await choose(wrong);
+          expect({ outcome, fields: fields.length }).to.deep.equal({ outcome: 'validation_failed', fields: 1 });
+        }
+        const own = await policyIn(org_id);
+        expect((await choose(own)).output.settings).to.deep.equal({ default_dlp_policy: own });
       });
 
       it('refuses settings under names that are none', async () => {

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121111159 extends Migration {
-  override name = 'Migration20261121111159';
+export class Migration20261121134207 extends Migration {
+  override name = 'Migration20261121134207';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -66,7 +66,7 @@ export class Migration20261121111159 extends Migration {
     );
 
     this.addSql(
-      `create table \`audit_events\` (\`id\` varchar(40) not null, \`occurred_at\` datetime(3) not null, \`request_id\` varchar(80) null, \`operation\` varchar(100) not null, \`door\` varchar(40) not null, \`outcome\` varchar(40) not null, \`code\` varchar(60) null, \`actor_kind\` varchar(20) not null, \`actor_id\` varchar(100) not null, \`certificate_thumbprint\` varchar(64) null, \`address\` varchar(64) null, \`target\` varchar(200) null, \`authorization_request_id\` varchar(40) null, \`customer_approval_ids\` json not null, \`detail\` json not null, \`chained\` tinyint(1) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
+      `create table \`audit_events\` (\`id\` varchar(40) not null, \`occurred_at\` datetime(3) not null, \`request_id\` varchar(80) null, \`operation\` varchar(100) not null, \`door\` varchar(40) not null, \`outcome\` varchar(40) not null, \`code\` varchar(60) null, \`actor_kind\` varchar(20) not null, \`actor_id\` varchar(100) not null, \`certificate_thumbprint\` varchar(64) null, \`signer_thumbprint\` varchar(64) null, \`address\` varchar(64) null, \`target\` varchar(200) null, \`authorization_request_id\` varchar(40) null, \`customer_approval_ids\` json not null, \`detail\` json not null, \`chained\` tinyint(1) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
     );
     this.addSql(
       `alter table \`audit_events\` add index \`audit_events_chained_organization_id_index\` (\`chained\`, \`organization_id\`);`,

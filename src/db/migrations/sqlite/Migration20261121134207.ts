@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121111159 extends Migration {
-  override name = 'Migration20261121111159';
+export class Migration20261121134207 extends Migration {
+  override name = 'Migration20261121134207';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -66,7 +66,7 @@ export class Migration20261121111159 extends Migration {
     );
 
     this.addSql(
-      `create table \`audit_events\` (\`id\` text not null primary key, \`occurred_at\` datetime not null, \`request_id\` text null, \`operation\` text not null, \`door\` text not null, \`outcome\` text not null, \`code\` text null, \`actor_kind\` text not null, \`actor_id\` text not null, \`certificate_thumbprint\` text null, \`address\` text null, \`target\` text null, \`authorization_request_id\` text null, \`customer_approval_ids\` json not null, \`detail\` json not null, \`chained\` integer not null, \`organization_id\` text not null);`,
+      `create table \`audit_events\` (\`id\` text not null primary key, \`occurred_at\` datetime not null, \`request_id\` text null, \`operation\` text not null, \`door\` text not null, \`outcome\` text not null, \`code\` text null, \`actor_kind\` text not null, \`actor_id\` text not null, \`certificate_thumbprint\` text null, \`signer_thumbprint\` text null, \`address\` text null, \`target\` text null, \`authorization_request_id\` text null, \`customer_approval_ids\` json not null, \`detail\` json not null, \`chained\` integer not null, \`organization_id\` text not null);`,
     );
     this.addSql(
       `create index \`audit_events_chained_organization_id_index\` on \`audit_events\` (\`chained\`, \`organization_id\`);`,
