@@ -1,114 +1,100 @@
-"""A partner's program in Python: zeep makes a client of the served WSDL, xmlsec signs and verifies.
+"""Bastion for Python: zeep makes the client from the WSDL, xmlsec signs and verifies.
 
-Environment: SOAP_ORIGIN, CA, CERT, KEY (files), SIGNER (file: Bastion's signing certificate), API_KEY, ORG_ID.
-Prints one line per claim and ends with 1 if any does not hold.
+Needs zeep, xmlsec and requests. Files are PEM: `ca` of the server, `cert` and `key` of yours, `signer` of Bastion.
 """
-import os
-import sys
+import hashlib
 import uuid
 from datetime import datetime, timedelta, timezone
+from email.mime.application import MIMEApplication
+from email.mime.multipart import MIMEMultipart
+from email.policy import HTTP
 
 import requests
 import xmlsec
 import zeep
 from lxml import etree
 from zeep import ns
-from zeep.exceptions import Fault
 from zeep.wsse import utils
 from zeep.wsse.signature import BinarySignature
 
-COMMON = "http://bastioncommunications.com/soap/common"
-env = os.environ
+
+class UnsignedAnswer(Exception):
+    """What Bastion says to those whose signature it could not verify; anybody else may have said it, too."""
+
+    def __init__(self, envelope):
+        self.text = etree.tostring(envelope, encoding="unicode")
+        super().__init__("the answer is not signed by Bastion")
 
 
 class SignedMessages(BinarySignature):
-    """Signs Body and Timestamp with SHA-256; verifies answers with Bastion's certificate, not with the partner's own.
+    """Signs Body and Timestamp with SHA-256 (zeep's default is SHA-1); verifies with Bastion's certificate (zeep: with its own)."""
 
-    zeep verifies before it looks for faults, so the signature of a Fault that it raises has been checked.
-    """
-
-    def __init__(self):
-        super().__init__(
-            env["KEY"],
-            env["CERT"],
-            signature_method=xmlsec.Transform.RSA_SHA256,
-            digest_method=xmlsec.Transform.SHA256,
-        )
+    def __init__(self, cert, key, signer):
+        super().__init__(key, cert, signature_method=xmlsec.Transform.RSA_SHA256, digest_method=xmlsec.Transform.SHA256)
+        self.signer = signer
 
     def apply(self, envelope, headers):
-        security = utils.get_security_header(envelope)
         now = datetime.now(timezone.utc)
         stamp = utils.WSU("Timestamp", {f"{{{ns.WSU}}}Id": f"TS-{uuid.uuid4()}"})
-        form = "%Y-%m-%dT%H:%M:%S.%fZ"
-        stamp.append(utils.WSU("Created", now.strftime(form)))
-        stamp.append(utils.WSU("Expires", (now + timedelta(minutes=5)).strftime(form)))
-        security.append(stamp)
+        stamp.append(utils.WSU("Created", f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"))
+        stamp.append(utils.WSU("Expires", f"{now + timedelta(minutes=5):%Y-%m-%dT%H:%M:%S.%fZ}"))
+        utils.get_security_header(envelope).append(stamp)
         return super().apply(envelope, headers)
 
     def verify(self, envelope):
-        """Raises unless Body is covered by a signature of Bastion's."""
-        signature = envelope.find(f".//{{{ns.DS}}}Signature")
+        """Before zeep looks at the answer, so that the signature of a Fault that it raises has been verified."""
+        signature = envelope.find(f"{{*}}Header/{{{ns.WSSE}}}Security/{{{ns.DS}}}Signature")
         if signature is None:
-            raise ValueError("the answer is not signed")
+            raise UnsignedAnswer(envelope)
         context = xmlsec.SignatureContext()
-        context.key = xmlsec.Key.from_file(env["SIGNER"], xmlsec.KeyFormat.CERT_PEM)
-        for element in envelope.iter(etree.Element):
-            name = element.get(f"{{{ns.WSU}}}Id")
-            if name is not None:
-                context.register_id(element, "Id", ns.WSU)
+        context.key = xmlsec.Key.from_file(self.signer, xmlsec.KeyFormat.CERT_PEM)
+        for element in envelope.iterfind(f".//*[@{{{ns.WSU}}}Id]"):
+            context.register_id(element, "Id", ns.WSU)
         context.verify(signature)
-        body = envelope.find(f"{{{ns.SOAP_ENV_12}}}Body").get(f"{{{ns.WSU}}}Id")
-        uris = [each.get("URI") for each in signature.iter(f"{{{ns.DS}}}Reference")]
-        if f"#{body}" not in uris:
-            raise ValueError("the Body of the answer is not signed")
+        body = envelope.find("{*}Body").get(f"{{{ns.WSU}}}Id")
+        if f"#{body}" not in [each.get("URI") for each in signature.iterfind(f".//{{{ns.DS}}}Reference")]:
+            raise UnsignedAnswer(envelope)
         return envelope
 
 
-def client(area):
-    session = requests.Session()
-    session.trust_env = False  # REQUESTS_CA_BUNDLE would win over verify
-    session.verify = env["CA"]
-    session.cert = (env["CERT"], env["KEY"])
-    session.headers["Authorization"] = f"Bearer {env['API_KEY']}"
-    transport = zeep.Transport(session=session)
-    wsdl = f"{env['SOAP_ORIGIN']}/soap/v3/{area}?wsdl"
-    return zeep.Client(wsdl, wsse=SignedMessages(), transport=transport)
+class Attaching(zeep.Transport):
+    """SOAP with Attachments: the files of `parts` (Content-ID to octets) travel beside the next message."""
+
+    parts = {}
+
+    def post_xml(self, address, envelope, headers):
+        if not self.parts:
+            return super().post_xml(address, envelope, headers)
+        related = MIMEMultipart("related", type="application/soap+xml")
+        related.attach(part(etree.tostring(envelope, encoding="utf-8"), "soap+xml", "envelope"))
+        for content_id, octets in self.parts.items():
+            related.attach(part(octets, "octet-stream", content_id))
+        self.parts = {}
+        body = related.as_bytes(policy=HTTP).split(b"\r\n\r\n", 1)[1]
+        return self.post(address, body, {**headers, "Content-Type": str(related["Content-Type"])})
 
 
-failures = 0
+def part(octets, subtype, content_id):
+    made = MIMEApplication(octets, subtype)
+    made["Content-ID"] = f"<{content_id}>"
+    return made
 
 
-def claim(words, holds):
-    global failures
-    failures += 0 if holds else 1
-    print(f"{'ok  ' if holds else 'FAIL'} zeep: {words}")
+class Bastion:
+    """`service` has the operations of one area: `Bastion(...).service.GetSecureEmail(request={"messageId": "..."})`."""
 
+    def __init__(self, origin, area, api_key, ca, cert, key, signer):
+        session = requests.Session()
+        session.trust_env = False  # the variable REQUESTS_CA_BUNDLE would win over verify
+        session.verify, session.cert = ca, (cert, key)
+        session.headers["Authorization"] = f"Bearer {api_key}"
+        self.transport = Attaching(session=session)
+        signed = SignedMessages(cert, key, signer)
+        self.service = zeep.Client(f"{origin}/soap/v3/{area}?wsdl", wsse=signed, transport=self.transport).service
 
-def main():
-    organizations = client("organizations").service
-    access = client("access").service
-
-    own = organizations.GetOrganization(request={"orgId": env["ORG_ID"]})
-    claim("GetOrganization answers the organisation, signed", own.orgId == env["ORG_ID"])
-
-    name = f"Made by zeep {uuid.uuid4()}"
-    made = organizations.CreateOrganization(request={"parentId": env["ORG_ID"], "name": name})
-    seen = organizations.GetOrganization(request={"orgId": made.orgId})
-    claim("CreateOrganization makes one that can be read again", seen.name == name)
-
-    scopes = access.ListScopes(request={})
-    claim("ListScopes names the scope of an operation just used", "org:read" in repr(scopes))
-
-    try:
-        organizations.GetOrganization(request={"orgId": "org_00000000000000000000000000"})
-        claim("an organisation that is not there is a fault", False)
-    except Fault as fault:
-        told = fault.detail.find(f"{{{COMMON}}}BastionFault")
-        code = told.findtext(f"{{{COMMON}}}error")
-        claim("an organisation that is not there is a signed BastionFault not_found", code == "not_found")
-
-    return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    def attachment(self, filename, octets):
+        """A file for SendSecureEmail. Its SHA-256 stands in the Body, so that the signature covers it."""
+        content_id = f"{uuid.uuid4()}@partner"
+        self.transport.parts = {**self.transport.parts, content_id: octets}
+        content = {"_value_1": b"", "contentId": content_id, "sha256": hashlib.sha256(octets).hexdigest()}
+        return {"filename": filename, "contentType": "application/octet-stream", "content": content}

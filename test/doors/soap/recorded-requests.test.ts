@@ -1,0 +1,110 @@
+import { X509Certificate } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { areas } from '../../../src/areas.ts';
+import { createMetrics } from '../../../src/core/metrics.ts';
+import type { Operation } from '../../../src/core/operation.ts';
+import type { Services } from '../../../src/core/services.ts';
+import { soapDoor } from '../../../src/doors/soap/door.ts';
+import type { SoapGate } from '../../../src/doors/soap/exchange.ts';
+import { certificates } from '../../kit/certificates.ts';
+
+const samples = join(import.meta.dirname, '../../samples/foreign-clients');
+
+/** What the operations would answer. */
+const outputs: Record<string, object> = {
+  SendSecureEmail: {
+    message_id: 'msg_1',
+    status: 'queued',
+    delivery_method: 'tls',
+    dlp_action: 'allow',
+    expires_at: '2026-12-21T00:00:00.000Z',
+    allow_recall: true,
+  },
+};
+
+describe('recorded requests of foreign clients', () => {
+  let server: Server;
+  let now: Date;
+  let registered: X509Certificate;
+  const logged: string[] = [];
+
+  before(async () => {
+    const { signing } = await certificates();
+    const services = {
+      clock: { now: () => now },
+      settings: { soapUrl: 'https://127.0.0.1' },
+      log: pino({ level: 'info' }, { write: line => void logged.push(line) }),
+      metrics: createMetrics(),
+      identity: { privateKey: signing.privateKey, certificatePem: signing.certificate },
+    };
+    const gate: SoapGate<true> = {
+      admit: () => {},
+      admitCertificate: async () => {},
+      identify: async () => true,
+      actsForAnother: () => false,
+      resolveSigner: async (_, reference) =>
+        reference.kind === 'certificate' && reference.certificate.fingerprint256 === registered.fingerprint256
+          ? { certificate: registered, publicKey: registered.publicKey, policy: {} }
+          : undefined,
+      spend: async () => {},
+      caller: async () => ({ caller: {} as never, headers: {} }),
+    };
+    const run = async (operation: Operation, _caller: unknown, read: () => unknown) => {
+      operation.input.parse(read());
+      return { kind: 'done' as const, output: outputs[operation.soap] };
+    };
+    server = createServer(soapDoor({ gate, run, areas, services: services as unknown as Services }));
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  });
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+
+  /** The request as it was, at the time it was made; the headers that belong to the old connection are left out. */
+  function replay(recorded: Buffer): Promise<{ status: number; text: string }> {
+    const end = recorded.indexOf('\r\n\r\n');
+    const [first, ...lines] = recorded.toString('latin1', 0, end).split('\r\n');
+    const headers = lines
+      .map(line => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)] as const)
+      .filter(([name]) => !/^(connection|content-length|transfer-encoding|expect|host)$/i.test(name));
+    const { port } = server.address() as AddressInfo;
+    return new Promise((resolve, reject) => {
+      const sent = request({
+        host: '127.0.0.1',
+        port,
+        method: 'POST',
+        path: first!.split(' ')[1],
+        headers: { ...Object.fromEntries(headers), Authorization: 'Bearer left-out' },
+      });
+      sent.on('error', reject);
+      sent.on('response', async response => {
+        resolve({ status: response.statusCode!, text: await text(response) });
+      });
+      sent.end(recorded.subarray(end + 4));
+    });
+  }
+
+  for (const client of readdirSync(samples, { withFileTypes: true }).filter(each => each.isDirectory())) {
+    const folder = join(samples, client.name);
+    for (const file of readdirSync(folder).filter(name => name.endsWith('.http'))) {
+      const isTampered = file.startsWith('tampered');
+
+      it(`${client.name}/${file} is ${isTampered ? 'refused' : 'carried out'}`, async () => {
+        const recorded = readFileSync(join(folder, file));
+        registered = new X509Certificate(readFileSync(join(folder, 'partner.pem')));
+        now = new Date(readFileSync(join(folder, 'recorded-at'), 'utf8').trim());
+        const answer = await replay(recorded);
+        expect(answer.status, answer.text).to.equal(isTampered ? 400 : 200);
+        if (isTampered) expect(logged.at(-1)).to.match(/"cause":"the digest of #[^"]+ differs"/);
+        else expect(answer.text).to.include('SendSecureEmailResponse');
+      });
+    }
+  }
+});

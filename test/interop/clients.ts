@@ -1,0 +1,45 @@
+/** The tool chains that partners call from, each represented by the programs in the folder of its name. */
+
+/** What a client's program claims, one line each; run.ts says what each claim must mean. */
+export const cases = [
+  'signed call',
+  'fault',
+  'attachment (SwA)',
+  'attachment (MTOM)',
+  'tampered refused',
+  'answer verified',
+] as const;
+
+export type Case = (typeof cases)[number];
+
+export interface Client {
+  readonly name: string;
+  readonly folder: string;
+  /** Of Debian 12. */
+  readonly packages: readonly string[];
+  /** Fails when anything that the program needs is missing. */
+  readonly version: readonly string[];
+  /** Of the version's output; what a security update changes is left out. */
+  readonly versionPattern: RegExp;
+  /** Run where secure-email.wsdl and common.xsd lie as served; `BUILD` names that place afterwards. */
+  readonly build?: readonly string[];
+  readonly run: readonly string[];
+  /** Why there is no program for a case. */
+  readonly without?: Partial<Record<Case, string>>;
+}
+
+const folder = (name: string): string => `${import.meta.dirname}/${name}`;
+
+export const clients: readonly Client[] = [
+  {
+    name: 'zeep with python3-xmlsec',
+    folder: 'zeep',
+    packages: ['python3-zeep', 'python3-xmlsec'],
+    version: ['/usr/bin/python3', '-c', 'import xmlsec, zeep; print(zeep.__version__)'],
+    versionPattern: /[\d.]+/,
+    run: ['/usr/bin/python3', '-B', `${folder('zeep')}/cases.py`],
+    without: { 'attachment (MTOM)': 'zeep reads MTOM and does not write it' },
+  },
+];
+
+if (import.meta.main) console.log([...new Set(clients.flatMap(client => client.packages))].sort().join(' '));
