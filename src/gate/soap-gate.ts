@@ -6,6 +6,7 @@ import type { Arrival } from './arrival.ts';
 import { type CertificateReference, isNamedBy } from './certificate-selection.ts';
 import type { Gate } from './gate.ts';
 import type { Identified, RequestCertificate } from './identity.ts';
+import type { Allowance } from './limits.ts';
 import { singleHeaders } from './signature.ts';
 
 interface Visit {
@@ -70,20 +71,16 @@ export function soapGate(gate: Gate) {
       await gate.spendReplayKey(arrival, replayKey);
     },
 
-    async caller(
-      identity: Identified,
-      { request }: Visit,
-      { replayKey }: VerifiedBody,
-    ): Promise<{ caller: Caller; headers: Readonly<Record<string, string>> }> {
-      const allowance = await gate.count(identity);
+    count: (identity: Identified): Promise<Allowance> => gate.count(identity),
+
+    caller(identity: Identified, allowance: Allowance, { request }: Visit, { replayKey }: VerifiedBody): Caller {
       const headers = singleHeaders(request.rawHeaders);
-      const caller = gate.caller(identity, allowance, {
+      return gate.caller(identity, allowance, {
         digest: `sha256:${replayKey}`,
         signer: signers.get(identity),
         idempotencyKey: headers.get('idempotency-key'),
         prefer: headers.get('prefer'),
       });
-      return { caller, headers: allowance.headers };
     },
   };
 }

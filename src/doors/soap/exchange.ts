@@ -3,6 +3,7 @@ import type { Caller } from '../../core/caller.ts';
 import { asRefusal, Refusal } from '../../core/errors.ts';
 import type { Operation } from '../../core/operation.ts';
 import type { Services } from '../../core/services.ts';
+import type { Allowance } from '../../gate/limits.ts';
 import { bearerToken, singleHeaders } from '../../gate/signature.ts';
 import { checkAddressing } from './addressing.ts';
 import type { SpoolRoom } from './attachments.ts';
@@ -40,14 +41,10 @@ export interface SoapGate<Identity> {
   resolveSigner(identity: Identity | undefined, reference: TokenReference): Promise<Partner | undefined>;
   /** Step 5: throws `replayed` the second time. */
   spend(identity: Identity, body: SignedBody<Partner>): Promise<void>;
+  /** Step 6, first half. Its headers belong on every answer from here on. */
+  count(identity: Identity): Promise<Allowance>;
   /** Step 6. */
-  caller(identity: Identity, visit: Visit, body: SignedBody<Partner>): Promise<Admitted>;
-}
-
-export interface Admitted {
-  readonly caller: Caller;
-  /** X-RateLimit-Limit and its like. */
-  readonly headers: Readonly<Record<string, string>>;
+  caller(identity: Identity, allowance: Allowance, visit: Visit, body: SignedBody<Partner>): Caller;
 }
 
 type Outcome = { kind: 'done'; output: unknown } | { kind: 'held'; authorizationRequestId: string };
@@ -127,8 +124,9 @@ class Journey<I> {
     const parts = await ReceivedParts.receive(message, body, spool);
     const read = this.#decode(operation, body, parts);
     await gate.spend(identity, body);
-    const { caller, headers } = await gate.caller(identity, this.#visit, body);
-    this.headers = headers;
+    const allowance = await gate.count(identity);
+    this.headers = allowance.headers;
+    const caller = gate.caller(identity, allowance, this.#visit, body);
     return answer(signer, operation, await this.#run(operation, caller, read), this.#asked);
   }
 

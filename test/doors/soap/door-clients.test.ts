@@ -44,7 +44,8 @@ describe('the SOAP door over mutual TLS', () => {
       actsForAnother: () => false,
       resolveSigner: async () => ({ certificate: partner.x509, publicKey: partner.publicKey, policy: {} }),
       spend: async () => {},
-      caller: async () => ({ caller: {} as never, headers: {} }),
+      count: async () => ({ headers: {}, retryAfter: undefined }),
+      caller: () => ({}) as never,
     };
     const run = async (_op: unknown, _caller: unknown, read: () => unknown) => {
       const value = read();

@@ -80,7 +80,8 @@ describe('the SOAP door', () => {
       if (spent.has(body.replayKey)) throw new Refusal('replayed');
       spent.add(body.replayKey);
     },
-    caller: async () => ({ caller: {} as never, headers: { 'X-RateLimit-Limit': '600' } }),
+    count: async () => ({ headers: { 'X-RateLimit-Limit': '600' }, retryAfter: undefined }),
+    caller: () => ({}) as never,
   };
 
   before(async () => {
