@@ -60,17 +60,21 @@ export interface HandleContext {
   readonly services: Services;
 }
 
-/** Slow outward reads before the transaction: DNS, challenges. `signal` fires at the deadline. */
-export interface PrepareContext {
-  readonly caller: Caller;
+/** What can be read before and without a transaction. */
+export interface ReadingContext {
   readonly organization: { readonly id: string; readonly path: string };
   readonly now: Date;
-  readonly signal: AbortSignal;
   /** A short read of its own, under the tenant filter. */
   read<T>(query: (em: TenantEntityManager) => Promise<T>): Promise<T>;
   /** What is inherited: the query's rows for the organisation, then for each ancestor up to the root. */
   inherited<T>(query: (em: TenantEntityManager) => Promise<T[]>): Promise<T[]>;
   readonly services: Services;
+}
+
+/** Slow outward reads before the transaction: DNS, challenges. `signal` fires at the deadline. */
+export interface PrepareContext extends ReadingContext {
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
 }
 
 interface Definition<I extends z.ZodObject, O extends z.ZodObject, P> {
@@ -86,6 +90,11 @@ interface Definition<I extends z.ZodObject, O extends z.ZodObject, P> {
   readonly sensitive?: true | { readonly when: (input: z.output<I>) => boolean; readonly because: string };
   readonly input: I;
   readonly output: O;
+  /**
+   * What speaks against the request whoever approves it, from short reads alone. Asked before anybody is asked to approve,
+   * and again before it runs: nothing may leave the house here, since nobody has approved anything.
+   */
+  check?(context: ReadingContext, input: z.output<I>): Promise<void>;
   prepare?(context: PrepareContext, input: z.output<I>): Promise<P>;
   handle(context: HandleContext, input: z.output<I>, prepared: P): Promise<z.input<O>>;
 }

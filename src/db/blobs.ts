@@ -85,7 +85,11 @@ export async function readBlob(
   return Buffer.concat(chunks);
 }
 
-export async function deleteBlob(em: TenantEntityManager, organizationId: string, blobId: string): Promise<void> {
+export async function deleteBlob(
+  em: Pick<TenantEntityManager, 'nativeDelete'>,
+  organizationId: string,
+  blobId: string,
+): Promise<void> {
   await em.nativeDelete(BlobChunk, { blobId, organizationId });
   await em.nativeDelete(Blob, { id: blobId, organizationId });
 }

@@ -2,6 +2,7 @@ import { createHash, type KeyObject } from 'node:crypto';
 import { approvalKeys } from '../areas/access/approvers.ts';
 import { ClientCertificate } from '../areas/access/entities.ts';
 import { approvalText, type Decision, readDecision } from '../areas/approvals/decision.ts';
+import { end } from '../areas/approvals/ending.ts';
 import { ApprovalDecision, ApprovalWebhook, AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { openAuthorization } from '../areas/approvals/outcome.ts';
 import { privateCidrsOf } from '../areas/approvals/rules.ts';
@@ -183,10 +184,8 @@ async function keepDecision(
   await em.flush();
 }
 
-async function deny(em: EntityManager, row: AuthorizationRequest, reason: string, now: Date): Promise<boolean> {
-  const change = { state: 'denied', reason, decidedAt: now } as const;
-  return (await em.nativeUpdate(AuthorizationRequest, { id: row.id, state: 'pending' }, change)) === 1;
-}
+const deny = (em: EntityManager, row: AuthorizationRequest, reason: string, now: Date): Promise<boolean> =>
+  end(em, row, { state: 'pending' }, { state: 'denied', reason, decidedAt: now });
 
 /** Released once as many distinct keys approved as the quorum asks, and not a moment after expiry. */
 async function approve(parts: Parts, em: EntityManager, row: AuthorizationRequest, now: Date): Promise<boolean> {

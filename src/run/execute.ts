@@ -1,4 +1,4 @@
-import type { EnqueueOptions, HandleContext, PrepareContext, TenantEntityManager } from '../core/operation.ts';
+import type { EnqueueOptions, HandleContext, ReadingContext, TenantEntityManager } from '../core/operation.ts';
 import { writeAudit } from '../db/audit.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { emit } from '../db/outbox.ts';
@@ -22,8 +22,9 @@ export interface Companions {
 
 const prepareDeadlineMs = 10_000;
 
-/** prepare -> transaction -> handle -> audit row -> checked output -> commit. */
+/** check -> prepare -> transaction -> handle -> audit row -> checked output -> commit. */
 export async function execute(parts: Parts, request: Request, companions: Companions = {}): Promise<Output> {
+  await check(parts, request);
   const prepared = await prepare(parts, request);
   const { db } = parts;
   const tenant = { ...request.organization, reach: request.caller.organization.path };
@@ -48,6 +49,11 @@ export function beside(em: EntityManager): EntityManager {
   return system;
 }
 
+/** Throws what speaks against the request whoever approves it. */
+export async function check(parts: Parts, { op, organization, input }: Request): Promise<void> {
+  await op.check?.(readingContext(parts, organization), input);
+}
+
 async function prepare(parts: Parts, { op, caller, organization, input }: Request): Promise<unknown> {
   if (!op.prepare) return undefined;
   const signal = AbortSignal.timeout(prepareDeadlineMs);
@@ -55,7 +61,7 @@ async function prepare(parts: Parts, { op, caller, organization, input }: Reques
 }
 
 /** Reads before and without a transaction, within the organisation and what it inherits. */
-export function readingContext(parts: Parts, organization: Organization): Omit<PrepareContext, 'caller' | 'signal'> {
+export function readingContext(parts: Parts, organization: Organization): ReadingContext {
   const readAs = <T>(id: string, path: string, query: (em: TenantEntityManager) => Promise<T>) =>
     read(parts.db, { id, path }, em => query(restrict(em, id)));
   return {

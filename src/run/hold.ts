@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LockMode } from '@mikro-orm/core';
+import { end } from '../areas/approvals/ending.ts';
 import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { readOutput, refusalOf, sealAuthorization } from '../areas/approvals/outcome.ts';
 import { approvalRules, approversOf } from '../areas/approvals/rules.ts';
@@ -141,15 +142,13 @@ async function currentRow(parts: Parts, { caller }: Request, id: string): Promis
   const find = (em: EntityManager) => em.findOneOrFail(AuthorizationRequest, { id });
   const row = await read(parts.db, caller.organization, find);
   if (row.state !== 'pending' || row.expiresAt > now) return row;
-  await transaction(parts.db, caller.organization, em => expire(em, id, now));
+  await transaction(parts.db, caller.organization, em => expire(em, row, now));
   return read(parts.db, caller.organization, find);
 }
 
 /** Whoever first sees that the time is over says so. */
-export async function expire(em: EntityManager, id: string, now: Date): Promise<boolean> {
-  const where = { id, state: 'pending', expiresAt: { $lte: now } } as const;
-  return (await em.nativeUpdate(AuthorizationRequest, where, { state: 'expired', decidedAt: now })) === 1;
-}
+const expire = (em: EntityManager, row: AuthorizationRequest, now: Date): Promise<boolean> =>
+  end(em, row, { state: 'pending', expiresAt: { $lte: now } }, { state: 'expired', decidedAt: now });
 
 const output = (parts: Parts, { op, caller }: Request, row: AuthorizationRequest): Promise<Output> =>
   transaction(parts.db, caller.organization, em => readOutput(em, parts.services.keyring, op, row));

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { AuthorizationRequest } from '../areas/approvals/entities.ts';
+import { endAll } from '../areas/approvals/ending.ts';
 import { type JobDefinition, job } from '../core/job.ts';
 import { transaction } from '../db/transaction.ts';
 import { ask } from './ask.ts';
 import { IdempotencyRecord } from './idempotency.ts';
 import { askJob, executeJob, sweepJob } from './job-names.ts';
 import type { Parts } from './request.ts';
-import { lapse, resume } from './resume.ts';
+import { notStarted, resume } from './resume.ts';
 
 /** The approval flow's own jobs: they move held requests, so they work on them as the path in does, not through `act`. */
 export function approvalJobs(parts: Parts): JobDefinition[] {
@@ -39,9 +39,8 @@ export function approvalJobs(parts: Parts): JobDefinition[] {
 async function sweep(parts: Parts): Promise<void> {
   const now = await parts.db.now();
   await transaction(parts.db, 'system', async em => {
-    const over = { state: 'pending', expiresAt: { $lte: now } } as const;
-    await em.nativeUpdate(AuthorizationRequest, over, { state: 'expired', decidedAt: now });
-    await lapse(em, {}, now);
+    await endAll(em, { state: 'pending', expiresAt: { $lte: now } }, { state: 'expired', decidedAt: now });
+    await endAll(em, notStarted(now), { state: 'lapsed', finishedAt: now });
     await em.nativeDelete(IdempotencyRecord, { expiresAt: { $lte: now } });
   });
 }

@@ -1,3 +1,4 @@
+import { end } from '../areas/approvals/ending.ts';
 import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { openAuthorization, sealOutcome } from '../areas/approvals/outcome.ts';
 import { Refusal } from '../core/errors.ts';
@@ -23,9 +24,14 @@ class AlreadyTaken extends Error {}
  * back with the rollback. The frozen text must still have the digest that was approved.
  */
 export async function resume(parts: Parts, id: string): Promise<void> {
-  const row = await read(parts.db, 'system', em => em.findOne(AuthorizationRequest, { id }));
+  const row = await find(parts, id);
   if (row?.state !== 'approved' || (await lapsed(parts, row))) return;
-  const { request, claim } = await thaw(parts, row);
+  const thawed = await thaw(parts, row).catch(async error => {
+    // Its input went with it when another node was faster.
+    if ((await find(parts, id))?.state === 'approved') throw error;
+  });
+  if (!thawed) return;
+  const { request, claim } = thawed;
   try {
     await execute(parts, request, {
       claim,
@@ -39,6 +45,8 @@ export async function resume(parts: Parts, id: string): Promise<void> {
     await fail(parts, row, request, claim, error);
   }
 }
+
+const find = (parts: Parts, id: string) => read(parts.db, 'system', em => em.findOne(AuthorizationRequest, { id }));
 
 async function thaw(parts: Parts, row: AuthorizationRequest): Promise<{ request: Request; claim: Claim | undefined }> {
   const { keyring } = parts.services;
@@ -56,12 +64,8 @@ async function thaw(parts: Parts, row: AuthorizationRequest): Promise<{ request:
 }
 
 async function take(system: EntityManager, row: AuthorizationRequest, state: 'executed' | 'failed', parts: Parts) {
-  const taken = await system.nativeUpdate(
-    AuthorizationRequest,
-    { id: row.id, state: 'approved' },
-    { state, finishedAt: await parts.db.now() },
-  );
-  if (taken !== 1) throw new AlreadyTaken();
+  const taken = await end(system, row, { state: 'approved' }, { state, finishedAt: await parts.db.now() });
+  if (!taken) throw new AlreadyTaken();
 }
 
 async function keep(
@@ -92,17 +96,12 @@ async function fail(
 
 async function lapsed(parts: Parts, row: AuthorizationRequest): Promise<boolean> {
   const now = await parts.db.now();
-  if (now.getTime() - row.decidedAt!.getTime() <= startWithinMs) return false;
-  await transaction(parts.db, 'system', em => lapse(em, { id: row.id }, now));
+  const open = notStarted(now);
+  if (row.decidedAt! >= open.decidedAt.$lt) return false;
+  await transaction(parts.db, 'system', em => end(em, row, open, { state: 'lapsed', finishedAt: now }));
   return true;
 }
 
-/** Approved requests that were not started in time. `em` is in system mode. */
-export function lapse(em: EntityManager, where: { id?: string }, now: Date): Promise<number> {
-  const latest = new Date(now.getTime() - startWithinMs);
-  return em.nativeUpdate(
-    AuthorizationRequest,
-    { ...where, state: 'approved', decidedAt: { $lt: latest } },
-    { state: 'lapsed', finishedAt: now },
-  );
-}
+/** Approved requests that were not started in time. */
+export const notStarted = (now: Date) =>
+  ({ state: 'approved', decidedAt: { $lt: new Date(now.getTime() - startWithinMs) } }) as const;

@@ -5,7 +5,7 @@ import type { Operation } from '../core/operation.ts';
 import { holdsScope } from '../core/scopes.ts';
 import { transaction } from '../db/transaction.ts';
 import { act } from './act.ts';
-import { execute } from './execute.ts';
+import { check, execute } from './execute.ts';
 import { type Held, hold, needsApproval, outcomeOf } from './hold.ts';
 import { begin, type Claim, replay, settleRefusal } from './idempotency.ts';
 import { parseInput } from './parse.ts';
@@ -33,7 +33,7 @@ export function createRun(parts: Parts): Run {
   };
 }
 
-/** scope -> parse -> idempotency -> approval -> transaction. Every refusal of a caller leaves an audit row. */
+/** scope -> parse -> idempotency -> check -> approval -> transaction. Every refusal of a caller leaves an audit row. */
 async function run(parts: Parts, op: Operation, caller: Caller, read: ReadInput): Promise<Held> {
   const { log } = parts.services;
   const { requestId, door, key, organization: acting, address } = caller;
@@ -61,8 +61,9 @@ async function run(parts: Parts, op: Operation, caller: Caller, read: ReadInput)
 }
 
 async function perform(parts: Parts, request: Request, claim?: Claim): Promise<Held> {
-  if (await needsApproval(parts, request)) return outcomeOf(parts, request, await hold(parts, request, claim));
-  return { kind: 'done', output: await execute(parts, request, { claim }) };
+  if (!(await needsApproval(parts, request))) return { kind: 'done', output: await execute(parts, request, { claim }) };
+  await check(parts, request);
+  return outcomeOf(parts, request, await hold(parts, request, claim));
 }
 
 /** The same request under the same Idempotency-Key happens once and answers alike. */

@@ -11,7 +11,6 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
   readonly output: any;
   readonly fields: string[];
-  readonly headers: Record<string, string | string[] | undefined>;
 }
 
 /** Calls the operation with this input: as the documented HTTP request, or as a signed SOAP message. */
@@ -37,27 +36,22 @@ async function overRest({ rest }: Tenant, op: Operation, input: Record<string, u
   const query = new URLSearchParams(others.map(([name, value]): [string, string] => [name, String(value)])).toString();
   const hasBody = op.method !== 'GET' && others.length > 0;
   const target = op.method === 'GET' && query ? `${path}?${query}` : path;
-  const { status, headers, body } = await rest.call(
-    op.method,
-    target,
-    hasBody ? Object.fromEntries(others) : undefined,
-  );
+  const { status, body } = await rest.call(op.method, target, hasBody ? Object.fromEntries(others) : undefined);
   if (status === 200) {
     const { request_id: _, ...output } = body;
-    return { outcome: 'ok', output, fields: [], headers };
+    return { outcome: 'ok', output, fields: [] };
   }
   const fields = (body.errors ?? []).map(({ field }: { field: string }) => field);
-  return { outcome: body.error, output: undefined, fields, headers };
+  return { outcome: body.error, output: undefined, fields };
 }
 
 async function overSoap({ soap }: Tenant, op: Operation, input: Record<string, unknown>): Promise<Answer> {
-  const { output, fault, headers } = await soap.call(op.soap, input);
-  if (output) return { outcome: 'ok', output, fields: [], headers };
+  const { output, fault } = await soap.call(op.soap, input);
+  if (output) return { outcome: 'ok', output, fields: [] };
   return {
     outcome: fault?.error ?? fault?.code ?? 'no answer',
     output: undefined,
     fields: (fault?.errors ?? []).map(({ field }) => field.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)),
-    headers,
   };
 }
 

@@ -2,13 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { verifyDetached } from '../../core/detached-signature.ts';
 import { invalid } from '../../core/errors.ts';
-import type { PrepareContext } from '../../core/operation.ts';
+import type { ReadingContext } from '../../core/operation.ts';
 import { checkUrl } from '../../core/outbound.ts';
 import { approvalKeys } from '../access/approvers.ts';
 import { ApprovalSettings } from './entities.ts';
 import { postSigned } from './webhook.ts';
-
-type Reading = Omit<PrepareContext, 'caller' | 'signal'>;
 
 const answer = z.object({ challenge: z.string(), signature: z.string() });
 const deadlineMs = 10_000;
@@ -17,9 +15,8 @@ const deadlineMs = 10_000;
  * Proves that whoever answers at the URL holds an approval certificate of the organisation: a fresh text goes out, its
  * signature must come back. Throws 422 with what to change.
  */
-export async function challenge(context: Reading, url: string): Promise<void> {
+export async function challenge(context: ReadingContext, url: string): Promise<void> {
   const { services } = context;
-  await refuseForbiddenAddress(context, url);
   const text = `BASTION-APPROVAL-WEBHOOK\n${context.organization.id}\n${randomBytes(24).toString('base64url')}`;
   const payload = { type: 'approval_webhook.challenge', challenge: text };
   const allowPrivate = await privateCidrs(context);
@@ -35,12 +32,13 @@ export async function challenge(context: Reading, url: string): Promise<void> {
   }
 }
 
-async function refuseForbiddenAddress(context: Reading, url: string): Promise<void> {
+/** No webhook can stand there, whoever approves it. Throws 422. */
+export async function refuseForbiddenAddress(context: ReadingContext, url: string): Promise<void> {
   const reason = checkUrl(url, await privateCidrs(context));
   if (reason) throw invalid('url', reason, 'forbidden_address');
 }
 
-const privateCidrs = (context: Reading): Promise<string[]> =>
+const privateCidrs = (context: ReadingContext): Promise<string[]> =>
   context.read(async em => (await em.findOne(ApprovalSettings, {}))?.privateCidrs ?? []);
 
 function parseJson(body: Buffer): unknown {

@@ -18,7 +18,8 @@ import {
 import { ownScope } from '../../core/scopes.ts';
 import { flushUnique } from '../../db/flush-unique.ts';
 import { page } from '../../db/list.ts';
-import { challenge } from './challenge.ts';
+import { challenge, refuseForbiddenAddress } from './challenge.ts';
+import { end } from './ending.ts';
 import { ApprovalSettings, ApprovalWebhook, AuthorizationRequest } from './entities.ts';
 import { readOutput, refusalOf } from './outcome.ts';
 
@@ -44,6 +45,7 @@ export const registerApprovalWebhook = operation({
     'The webhook is challenged at once: it must answer with a signature of the challenge, made with a certificate that is registered for approval.',
   input: named('RegisterApprovalWebhook', { url: z.url({ protocol: /^https$/ }).max(500) }),
   output: named('ApprovalWebhook', webhookView),
+  check: (context, { url }) => refuseForbiddenAddress(context, url),
   prepare: (context: PrepareContext, { url }) => challenge(context, url),
   async handle({ em, now, emit }, { url }) {
     const webhook = em.create(ApprovalWebhook, { url, createdAt: now });
@@ -246,13 +248,10 @@ export const cancelAuthorizationRequest = operation({
   input: named('CancelAuthorizationRequest', { authorization_request_id: id('areq') }),
   output: named('CancelledAuthorizationRequest', { authorization_request_id: id('areq'), state }),
   async handle({ em, caller, now }, { authorization_request_id }) {
-    const own = { id: authorization_request_id, keyId: caller.key.id };
-    const row = await em.findOne(AuthorizationRequest, own);
+    const row = await em.findOne(AuthorizationRequest, { id: authorization_request_id, keyId: caller.key.id });
     if (!row) throw notFound();
-    const cancelled = { state: 'cancelled', decidedAt: now } as const;
-    const open = { ...own, state: 'pending', expiresAt: { $gt: now } } as const;
-    const taken = await em.nativeUpdate(AuthorizationRequest, open, cancelled);
-    if (taken === 0)
+    const open = { state: 'pending', expiresAt: { $gt: now } } as const;
+    if (!(await end(em, row, open, { state: 'cancelled', decidedAt: now })))
       throw new Refusal('conflict', `The request is ${stateAt(row, now)}; only a pending one can be cancelled.`);
     return { authorization_request_id, state: 'cancelled' as const };
   },
