@@ -13,6 +13,7 @@ import { ownEntities } from './entities.ts';
 import { checkEntities } from './entity-rules.ts';
 import { SchemaGenerator } from './foreign-keys.ts';
 import { createLeaseTable, withLease } from './leases.ts';
+import { rememberingReads } from './remembered-reads.ts';
 import { BastionSqliteDriver } from './sqlite-driver.ts';
 import { bindTenant, type Tenant, tenantGuard } from './tenancy.ts';
 
@@ -182,8 +183,8 @@ async function mysqlDriver(server: object) {
   try {
     const [rows] = await connection.query('select version() as version');
     const isMariaDb = (rows as { version: string }[])[0]!.version.includes('MariaDB');
-    if (isMariaDb) return (await import('@mikro-orm/mariadb')).MariaDbDriver;
-    return (await import('@mikro-orm/mysql')).MySqlDriver;
+    if (isMariaDb) return rememberingReads((await import('@mikro-orm/mariadb')).MariaDbDriver);
+    return rememberingReads((await import('@mikro-orm/mysql')).MySqlDriver);
   } finally {
     await connection.end();
   }
