@@ -5,7 +5,7 @@ import { freshDatabase } from '../kit/database.ts';
 import { acme, entities, Policy, rival } from './entities.ts';
 
 const names = ['plain', "it's", 'back\\slash', 'what? ??', '\u00010\u0001', 'ünï', '%_', 'a"b`c', 'zz', ''];
-type Row = { id: string; name: string; note: string | null; mode: string | null };
+type Row = Pick<Policy, 'id' | 'name'> & { note: string | null; mode: string | null };
 type Condition = Record<string, unknown>;
 
 describe('remembered reads', () => {
@@ -26,12 +26,8 @@ describe('remembered reads', () => {
         });
       });
     }
-    rows = (await read(db, acme, em => em.findAll(Policy))).map(({ id, name, note, mode }) => ({
-      id,
-      name,
-      note,
-      mode,
-    }));
+    const policies = await read(db, acme, em => em.findAll(Policy));
+    rows = policies.map(({ id, name, note, mode }) => ({ id, name, note: note ?? null, mode: mode ?? null }));
   });
 
   after(() => close());
@@ -39,16 +35,16 @@ describe('remembered reads', () => {
   /** How many queries the ORM built meanwhile. */
   async function built(work: (em: EntityManager) => Promise<unknown>): Promise<number> {
     const driver = db.orm.em.getDriver();
-    const original = driver.createQueryBuilder;
+    const original = driver.createQueryBuilder.bind(driver) as (...args: unknown[]) => never;
     let count = 0;
-    driver.createQueryBuilder = (...args: Parameters<typeof original>) => {
+    driver.createQueryBuilder = (...args: unknown[]) => {
       count += 1;
-      return original.apply(driver, args);
+      return original(...args);
     };
     try {
       await read(db, acme, work);
     } finally {
-      driver.createQueryBuilder = original;
+      Reflect.deleteProperty(driver, 'createQueryBuilder');
     }
     return count;
   }

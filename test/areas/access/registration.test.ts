@@ -10,11 +10,12 @@ import { Authority } from '../../../src/development/authority.ts';
 import { refusalFrom } from '../../kit/refusal.ts';
 
 describe('an offered certificate', () => {
-  const now = new Date();
+  let now: Date;
   const keyring = new Keyring([{ id: 1, bytes: randomBytes(32) }]);
   let authority: Authority;
   let services: Services;
   before(async () => {
+    now = new Date();
     authority = await Authority.create('CN=Offers');
     const authorities = [new X509Certificate(authority.certificate)];
     const trust = new TrustStore(() => ({ authorities, revocationLists: [], withoutClientAuth: new Set() }));
