@@ -16,6 +16,10 @@ export function faultStatus({ code }: Refusal): 400 | 500 {
 
 /** The content of Body, ready to be signed; the prefix `c` stands in the Subcode's text. */
 export function faultBody(refusal: Refusal, requestId: string): Pick<SignedAnswer, 'body' | 'textPrefixes'> {
+  return { body: faultElement(refusal, requestId), textPrefixes: { c: commonNamespace } };
+}
+
+function faultElement(refusal: Refusal, requestId: string, declarations = ''): string {
   const { fault } = codes[refusal.code];
   const detail = encodeElement('BastionFault', faultType, {
     error: refusal.code,
@@ -25,29 +29,30 @@ export function faultBody(refusal: Refusal, requestId: string): Pick<SignedAnswe
     authorization_request_id: refusal.authorizationRequestId,
     retry_after: refusal.retryAfter,
   });
-  const body =
-    `<soap:Fault><soap:Code><soap:Value>soap:${fault === 'FailedCheck' ? 'Sender' : fault}</soap:Value>` +
+  return (
+    `<soap:Fault${declarations}><soap:Code><soap:Value>soap:${fault === 'FailedCheck' ? 'Sender' : fault}</soap:Value>` +
     `<soap:Subcode><soap:Value>c:${refusal.code}</soap:Value></soap:Subcode></soap:Code>` +
     `<soap:Reason><soap:Text xml:lang="en">${escapeText(refusal.message)}</soap:Text></soap:Reason>` +
-    `<soap:Detail>${detail}</soap:Detail></soap:Fault>`;
-  return { body, textPrefixes: { c: commonNamespace } };
+    `<soap:Detail>${detail}</soap:Detail></soap:Fault>`
+  );
 }
 
 /**
  * The fault for a message whose sender is not proven. What could not be authenticated gets one constant answer, so that
- * nobody learns which control stood in the way; what is no SOAP message we take is told so.
+ * nobody learns which control stood in the way; what is no SOAP message we take is told so. The prefix of the Subcode's
+ * text is declared on Fault: CXF looks for it there and no further up.
  */
 export function unsignedFault(refusal: Refusal, requestId: string): string {
   const { fault } = codes[refusal.code];
   if (fault === 'FailedCheck') return failedCheck;
   const header = fault === 'VersionMismatch' ? upgrade : '';
-  const { body } = faultBody(refusal, requestId);
-  return `<soap:Envelope xmlns:soap="${ns.soap}" xmlns:c="${commonNamespace}">${header}<soap:Body>${body}</soap:Body></soap:Envelope>`;
+  const body = faultElement(refusal, requestId, ` xmlns:c="${commonNamespace}"`);
+  return `<soap:Envelope xmlns:soap="${ns.soap}">${header}<soap:Body>${body}</soap:Body></soap:Envelope>`;
 }
 
 /** WS-Security 1.1 section 12. */
 const failedCheck =
-  `<soap:Envelope xmlns:soap="${ns.soap}" xmlns:wsse="${ns.wsse}"><soap:Body><soap:Fault><soap:Code>` +
+  `<soap:Envelope xmlns:soap="${ns.soap}"><soap:Body><soap:Fault xmlns:wsse="${ns.wsse}"><soap:Code>` +
   '<soap:Value>soap:Sender</soap:Value><soap:Subcode><soap:Value>wsse:FailedCheck</soap:Value></soap:Subcode>' +
   '</soap:Code><soap:Reason><soap:Text xml:lang="en">The message could not be authenticated.</soap:Text></soap:Reason>' +
   '</soap:Fault></soap:Body></soap:Envelope>';

@@ -271,6 +271,12 @@ describe('the SOAP door', () => {
     expect(await unsigned(soap11, { 'Content-Type': 'text/xml' })).to.deep.equal([500, 'c:version_mismatch']);
   });
 
+  it('declares the prefix of an unsigned Subcode on Fault, above which CXF does not look', async () => {
+    expect((await post('not xml')).text).to.include(`<soap:Fault xmlns:c="${commonNamespace}">`);
+    const stranger = await post(message(), { Authorization: 'Bearer key-of-nobody' });
+    expect(stranger.text).to.include(`<soap:Fault xmlns:wsse="${ns.wsse}">`);
+  });
+
   it('answers a sender who is still writing before it closes', async () => {
     const answer = await post(' '.repeat(8 * 1024 * 1024));
     expect(answer.status).to.equal(400);
