@@ -53,7 +53,8 @@ describe('recorded requests of foreign clients', () => {
           ? { certificate: registered, publicKey: registered.publicKey, policy: {} }
           : undefined,
       spend: async () => {},
-      caller: async () => ({ caller: {} as never, headers: {} }),
+      count: async () => ({ headers: {}, retryAfter: undefined }),
+      caller: () => ({}) as never,
     };
     const run = async (operation: Operation, _caller: unknown, read: () => unknown) => {
       operation.input.parse(read());
