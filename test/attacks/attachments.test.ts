@@ -8,6 +8,7 @@ import { refusalFrom } from '../kit/refusal.ts';
 import {
   areaNamespace,
   attachmentReference,
+  completeReference,
   newPartner,
   type Partner,
   signedEnvelope,
@@ -42,7 +43,7 @@ describe('attachments on the wire', () => {
     await using spool = room.open();
     const kept = [];
     for await (const part of message.attachments()) {
-      kept.push(await spool.keep(part, signed.attachments.get(part.contentId)?.hash));
+      kept.push(await spool.keep(part, signed.attachments.get(part.contentId)));
     }
     return [...bindAttachments(signed.attachments, claims, kept).keys()];
   }
@@ -68,6 +69,14 @@ describe('attachments on the wire', () => {
     ]);
   });
 
+  const headers = 'Content-ID:<report>\r\nContent-Type:a/b\r\n';
+  const withHeaders = (canonical = headers) =>
+    signedEnvelope(partner, { also: [completeReference('report', canonical, report)] });
+
+  it('are taken when they are signed with their headers', async () => {
+    expect(await receive(withHeaders(), { report }, signedClaim)).to.deep.equal(['report']);
+  });
+
   it('are taken after the part with the certificate', async () => {
     const envelope = signedEnvelope(partner, {
       token: '',
@@ -90,6 +99,13 @@ describe('attachments on the wire', () => {
       byBody,
       { report: forged },
       [{ contentId: 'report', sha256 }],
+    ],
+    'exchanged, when signed with its headers': ['signature_invalid', withHeaders, { report: forged }, signedClaim],
+    'relabelled, when signed with its headers': [
+      'signature_invalid',
+      () => withHeaders(headers.replace('a/b', 'text/html')),
+      { report },
+      signedClaim,
     ],
     'neither signed nor named with a SHA-256': ['signature_invalid', byBody, { report }, signedClaim],
     'left out': ['malformed', bySignature, {}, signedClaim],

@@ -1,19 +1,29 @@
 import { createHmac, randomBytes, sign } from 'node:crypto';
 import { expect } from 'chai';
-import { attachmentContentTransform, exclusiveCanonicalization } from '../../src/doors/soap/algorithms.ts';
-import { ns } from '../../src/doors/soap/namespaces.ts';
+import {
+  attachmentContentTransform,
+  exclusiveCanonicalization,
+  tokenTransform,
+} from '../../src/doors/soap/algorithms.ts';
+import { canonicalizeToken } from '../../src/doors/soap/canonical.ts';
+import { ns, tokenType } from '../../src/doors/soap/namespaces.ts';
+import { parseXml } from '../../src/doors/soap/tree.ts';
 import { newScene, refusedCases, replace, type Scene, verifyTrusting } from '../kit/hostile-soap.ts';
 import { refusalFrom } from '../kit/refusal.ts';
 import {
   areaNamespace,
   binaryToken,
+  type EnvelopeOptions,
+  elementById,
   newPartner,
   operationXml,
   type Partner,
+  parameterisedPss,
   type ReferenceOptions,
   signedEnvelope,
   tokenReference,
   transform,
+  unsignedEnvelope,
 } from '../kit/soap-signing.ts';
 
 describe('signed messages that are not authentic', () => {
@@ -115,8 +125,7 @@ describe('signed messages that are not authentic', () => {
       'inclusive c14n': 'http://www.w3.org/TR/2001/REC-xml-c14n-20010315',
       'c14n 1.1': 'http://www.w3.org/2006/12/xml-c14n11',
       'exclusive c14n with comments': `${exclusiveCanonicalization}WithComments`,
-      'STR-Transform':
-        'http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform',
+      'STR-Transform': tokenTransform,
       'attachment content on an element': attachmentContentTransform,
     };
     const cases: Record<string, () => string> = {};
@@ -152,12 +161,67 @@ describe('signed messages that are not authentic', () => {
     });
   });
 
+  describe('the STR-Transform', () => {
+    const parameters = (inner: string): string =>
+      transform(
+        tokenTransform,
+        `<wsse:TransformationParameters xmlns:wsse="${ns.wsse}">${inner}</wsse:TransformationParameters>`,
+      );
+    const method = `<ds:CanonicalizationMethod Algorithm="${exclusiveCanonicalization}"/>`;
+    const named = tokenReference('#X509-1').replace('Reference>', 'Reference wsu:Id="STR-1">');
+    const token = (): string => canonicalizeToken(elementById(parseXml(unsignedEnvelope(partner)), 'X509-1')!, []);
+    const through = (reference: Partial<ReferenceOptions>, options: EnvelopeOptions = {}): string => {
+      const whole = { uri: '#STR-1', transforms: parameters(method), octets: token(), ...reference };
+      return signedEnvelope(partner, { keyInfo: named, also: [whole], ...options });
+    };
+    it('the tool itself makes one that is accepted', async () => {
+      expect((await verifyTrusting(partner, through({}))).signer).to.equal(partner);
+    });
+    const identifier = (id: string): string =>
+      `<wsse:SecurityTokenReference wsu:Id="${id}"><wsse:KeyIdentifier EncodingType="${tokenType.base64}" ` +
+      `ValueType="${tokenType.certificate}">${partner.certificate.raw.toString('base64')}</wsse:KeyIdentifier></wsse:SecurityTokenReference>`;
+    refused('signature_invalid', {
+      'over another token than the one sent': () => through({ octets: token().replace('X509-1', 'X509-2') }),
+      'over the reference instead of the token': () => through({ octets: named }),
+      'that is asked for the Body': () =>
+        through({ uri: '#Body-1', octets: token() }, { references: [{ uri: '#TS-1' }] }),
+      'instead of the signature of the Body': () => through({}, { references: [{ uri: '#TS-1' }] }),
+      'without parameters': () => through({ transforms: transform(tokenTransform) }),
+      'with two canonicalizations': () => through({ transforms: parameters(method + method) }),
+      'with inclusive canonicalization': () =>
+        through({
+          transforms: parameters(
+            method.replace(exclusiveCanonicalization, 'http://www.w3.org/TR/2001/REC-xml-c14n-20010315'),
+          ),
+        }),
+      'of a reference that stands in the header': () => through({ uri: '#STR-2' }, { headers: identifier('STR-2') }),
+      'of a reference that leads to no token of the message': () =>
+        through({}, { token: '', keyInfo: identifier('STR-1') }),
+      'and exclusive c14n at once': () =>
+        through({ transforms: parameters(method) + transform(exclusiveCanonicalization) }),
+    });
+  });
+
   describe('algorithms that are too weak or confused', () => {
     const method = (uri: string, inner = ''): string =>
       `<ds:SignatureMethod Algorithm="${uri}">${inner}</ds:SignatureMethod>`;
     const rsaSha256 = 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256';
     const publicPem = (): string => partner.publicKey.export({ type: 'spki', format: 'pem' }).toString();
     const hmac = (octets: Buffer): Buffer => createHmac('sha256', publicPem()).update(octets).digest();
+    const pssGames: Record<string, (parameters: string) => string> = {
+      'a SHA-1 hash': all => all.replaceAll('http://www.w3.org/2001/04/xmlenc#sha256', `${ns.ds}sha1`),
+      'a SHA-1 mask': all => all.replace(/(MGF1"><ds:DigestMethod Algorithm=)"[^"]+/, `$1"${ns.ds}sha1`),
+      'another mask than its hash': all => all.replace(/(MGF1"><ds:DigestMethod Algorithm=".*?)sha256/, '$1sha512'),
+      'a mask that is not MGF1': all => all.replace('#MGF1', '#MGF2'),
+      'no salt': all => all.replace('>32<', '>0<'),
+      'a salt of a million octets': all => all.replace('>32<', '>1000000<'),
+      'another trailer': all => all.replace('>1<', '>2<'),
+      'a parameter twice': all => all.replace(/<p:SaltLength>.*?<\/p:SaltLength>/, '$&$&'),
+      'parameters out of order': all => all.replace(/(<p:SaltLength>.*<\/p:SaltLength>)(<p:T.*?d>)/, '$2$1'),
+      'parameters twice': all => all + all,
+      'parameters of another namespace': all => all.replace(/xmlns:p="[^"]+"/, 'xmlns:p="urn:p"'),
+      'an element inside its hash': all => all.replace(/#sha256"\/>/, '#sha256"><p:x/></ds:DigestMethod>'),
+    };
     refused('signature_invalid', {
       'RSA with SHA-1': () =>
         signedEnvelope(partner, {
@@ -181,6 +245,12 @@ describe('signed messages that are not authentic', () => {
         }),
       'a parameter inside SignatureMethod': () =>
         signedEnvelope(partner, { signatureMethod: method(rsaSha256, '<ds:HMACOutputLength>8</ds:HMACOutputLength>') }),
+      ...Object.fromEntries(
+        Object.entries(pssGames).map(([what, change]) => [
+          `RSASSA-PSS with ${what}`,
+          () => signedEnvelope(partner, parameterisedPss(partner, 'sha256', change)),
+        ]),
+      ),
       'no algorithm at all': () => signedEnvelope(partner, { signatureMethod: '<ds:SignatureMethod/>' }),
       'the name of an algorithm that is a property of every object': () =>
         signedEnvelope(partner, { signatureMethod: method('__proto__') }),
@@ -356,13 +426,13 @@ describe('signed messages that are not authentic', () => {
     refused('signature_invalid', {
       'signed with exclusive c14n instead of the attachment transform': () =>
         signedEnvelope(partner, { also: [{ uri: 'cid:one', octets: 'x' } satisfies ReferenceOptions] }),
-      'signed with the headers of the part included': () =>
+      'signed with a transform of another name': () =>
         signedEnvelope(partner, {
           also: [
             {
               uri: 'cid:one',
               octets: 'x',
-              transforms: transform(attachmentContentTransform.replace('Content', 'Complete')),
+              transforms: transform(attachmentContentTransform.replace('Content', 'Whole')),
             },
           ],
         }),

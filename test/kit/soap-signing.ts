@@ -1,8 +1,9 @@
 import 'reflect-metadata';
-import { createHash, KeyObject, type webcrypto, X509Certificate } from 'node:crypto';
+import { constants, createHash, KeyObject, sign, type webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { SignedXml } from 'xml-crypto';
 import {
+  attachmentCompleteTransform,
   attachmentContentTransform,
   exclusiveCanonicalization,
   type SignatureName,
@@ -150,11 +151,39 @@ export function binaryToken(
 export const tokenReference = (uri: string): string =>
   `<wsse:SecurityTokenReference><wsse:Reference URI="${uri}" ValueType="${tokenType.certificate}"/></wsse:SecurityTokenReference>`;
 
+export const pssUri = 'http://www.w3.org/2007/05/xmldsig-more#';
+
+/** RSASSA-PSS in the form that names its parameters. `changed` is what an attacker would make of them. */
+export function parameterisedPss(
+  { privateKey }: Partner,
+  hash: 'sha256' | 'sha384' | 'sha512',
+  changed: (parameters: string) => string = parameters => parameters,
+): Pick<EnvelopeOptions, 'signatureMethod'> & { sign: (octets: Buffer) => Buffer } {
+  const saltLength = Number(hash.slice(3)) / 8;
+  const uri =
+    hash === 'sha384' ? 'http://www.w3.org/2001/04/xmldsig-more#sha384' : `http://www.w3.org/2001/04/xmlenc#${hash}`;
+  const method = `<ds:DigestMethod Algorithm="${uri}"/>`;
+  const parameters =
+    `<p:RSAPSSParams xmlns:p="${pssUri}">${method}<p:MaskGenerationFunction Algorithm="${pssUri}MGF1">${method}` +
+    `</p:MaskGenerationFunction><p:SaltLength>${saltLength}</p:SaltLength><p:TrailerField>1</p:TrailerField></p:RSAPSSParams>`;
+  return {
+    signatureMethod: `<ds:SignatureMethod Algorithm="${pssUri}rsa-pss">${changed(parameters)}</ds:SignatureMethod>`,
+    sign: octets => sign(hash, octets, { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }),
+  };
+}
+
 /** A reference to an attachment as the SwA profile signs it. */
 export const attachmentReference = (contentId: string, content: Buffer): ReferenceOptions => ({
   uri: `cid:${contentId}`,
   transforms: transform(attachmentContentTransform),
   octets: content,
+});
+
+/** The same with the part's headers, given as the profile has them canonical. */
+export const completeReference = (contentId: string, headers: string, content: Buffer): ReferenceOptions => ({
+  uri: `cid:${contentId}`,
+  transforms: transform(attachmentCompleteTransform),
+  octets: Buffer.concat([Buffer.from(headers), content]),
 });
 
 function referenceXml(options: ReferenceOptions, document: XmlElement): string {

@@ -3,9 +3,14 @@ import { type BinaryToTextEncoding, constants, hash, type KeyObject, sign, verif
 /** The algorithms that are accepted, and no others: a name that is not a row here is refused. */
 
 export const exclusiveCanonicalization = 'http://www.w3.org/2001/10/xml-exc-c14n#';
-/** SwA profile 1.1 section 5.3.1: the content of an attachment without its headers. */
+/** SwA profile 1.1, 5.3: the content of an attachment without its headers, and with them. */
 export const attachmentContentTransform =
   'http://docs.oasis-open.org/wss/oasis-wss-SwAProfile-1.1#Attachment-Content-Signature-Transform';
+export const attachmentCompleteTransform =
+  'http://docs.oasis-open.org/wss/oasis-wss-SwAProfile-1.1#Attachment-Complete-Signature-Transform';
+/** WS-Security 1.1, 8.3: stands for the token that a SecurityTokenReference leads to. */
+export const tokenTransform =
+  'http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform';
 
 export type HashName = 'sha256' | 'sha384' | 'sha512';
 
@@ -14,6 +19,8 @@ export const digestAlgorithms: ReadonlyMap<string, HashName> = new Map([
   ['http://www.w3.org/2001/04/xmldsig-more#sha384', 'sha384'],
   ['http://www.w3.org/2001/04/xmlenc#sha512', 'sha512'],
 ]);
+
+export const rsaPssNamespace = 'http://www.w3.org/2007/05/xmldsig-more#';
 
 export interface SignatureAlgorithm {
   readonly uri: string;
@@ -40,6 +47,11 @@ export const signatureAlgorithms = {
 } as const satisfies Record<string, SignatureAlgorithm>;
 
 export type SignatureName = keyof typeof signatureAlgorithms;
+
+/** RFC 9231 section 2.3.9: RSASSA-PSS whose hash stands in a parameter. */
+export const parameterisedPss = `${rsaPssNamespace}rsa-pss`;
+
+export const pssOf = (hash: HashName): SignatureAlgorithm => row(parameterisedPss, 'rsa-pss', hash);
 
 const byUri = new Map<string, SignatureAlgorithm>(Object.values(signatureAlgorithms).map(each => [each.uri, each]));
 

@@ -1,11 +1,11 @@
-import { createHash, type Hash, randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Refusal } from '../../core/errors.ts';
-import type { HashName } from './algorithms.ts';
 import type { IncomingPart } from './multipart.ts';
+import { canonicalHeaders } from './part-headers.ts';
 import { malformed, refuse } from './refuse.ts';
 import type { SignedAttachment } from './verify.ts';
 
@@ -17,8 +17,8 @@ export interface SpooledPart {
   readonly size: number;
   /** Hex. */
   readonly sha256: string;
-  /** base64, of each algorithm that was asked for. */
-  readonly digests: ReadonlyMap<HashName, string>;
+  /** base64, as the message's signature reckons it, if it speaks of this part. */
+  readonly signedDigest: string | undefined;
   /** The content from its start, as often as wanted. */
   content(): Readable;
 }
@@ -72,10 +72,11 @@ export class Spool implements AsyncDisposable {
     this.#quota = quota;
   }
 
-  /** Reads the part to its end. SHA-256 is always computed, `also` when the signature needs another. */
-  async keep(part: IncomingPart, also?: HashName): Promise<SpooledPart> {
-    const hashes = new Map<HashName, Hash>([['sha256', createHash('sha256')]]);
-    if (also !== undefined && also !== 'sha256') hashes.set(also, createHash(also));
+  /** Reads the part to its end. `signed`: what the signature says about it. */
+  async keep(part: IncomingPart, signed?: SignedAttachment): Promise<SpooledPart> {
+    const sha256 = createHash('sha256');
+    const signedHash = signed && createHash(signed.hash);
+    if (signed?.complete) signedHash!.update(canonicalHeaders(part.headers));
     const held: Buffer[] = [];
     let file: FileHandle | undefined;
     let size = 0;
@@ -83,7 +84,8 @@ export class Spool implements AsyncDisposable {
       this.#quota.take(chunk.length);
       this.#taken += chunk.length;
       size += chunk.length;
-      for (const hash of hashes.values()) hash.update(chunk);
+      sha256.update(chunk);
+      signedHash?.update(chunk);
       if (file === undefined && size > keptInMemory) {
         file = await this.#file();
         await write(file, Buffer.concat(held.splice(0)));
@@ -91,12 +93,11 @@ export class Spool implements AsyncDisposable {
       if (file === undefined) held.push(chunk);
       else await write(file, chunk);
     }
-    const digests = new Map([...hashes].map(([name, hash]) => [name, hash.digest('base64')] as const));
     return {
       contentId: part.contentId,
       size,
-      sha256: Buffer.from(digests.get('sha256')!, 'base64').toString('hex'),
-      digests,
+      sha256: sha256.digest('hex'),
+      signedDigest: signedHash?.digest('base64'),
       content: () =>
         file === undefined ? Readable.from(held, { objectMode: false }) : Readable.from(readAll(file, size)),
     };
@@ -159,7 +160,7 @@ export function bindAttachments(
     const signature = signed.get(contentId);
     if (signature === undefined && sha256 === undefined) refuse('an attachment is bound by nothing');
     if (sha256 !== undefined && sha256.toLowerCase() !== part.sha256) refuse('the SHA-256 of an attachment differs');
-    if (signature !== undefined && part.digests.get(signature.hash) !== signature.digest) {
+    if (signature !== undefined && part.signedDigest !== signature.digest) {
       refuse('the signed digest of an attachment differs');
     }
     bound.set(contentId, part);

@@ -12,6 +12,16 @@ export function canonicalize(apex: XmlElement, inclusivePrefixes: readonly strin
 }
 
 /**
+ * A token as the STR-Transform digests it (WS-Security 1.1, 8.3): canonical, with its default namespace shown even where it
+ * has none.
+ */
+export function canonicalizeToken(token: XmlElement, inclusivePrefixes: readonly string[]): string {
+  const text = canonicalize(token, ['', ...inclusivePrefixes]);
+  const start = `<${token.name}`;
+  return text.startsWith(`${start} xmlns="`) ? text : `${start} xmlns=""${text.slice(start.length)}`;
+}
+
+/**
  * @param rendered the namespace nodes that output ancestors carry
  * @param outerScope the parent's scope; null at the apex, where inclusive prefixes are always due
  */

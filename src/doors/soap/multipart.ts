@@ -42,6 +42,7 @@ export interface IncomingPart {
   readonly contentId: string;
   /** As the sender labelled the part. It is not signed: names and types to act on come from the signed Body. */
   readonly contentType: string | undefined;
+  readonly headers: PartHeaders;
   /** The octets with the transfer encoding undone. */
   readonly content: AsyncIterable<Buffer>;
 }
@@ -160,7 +161,7 @@ class Message implements IncomingMessage {
     if (contentType !== undefined && parseMediaType(contentType).type.startsWith('multipart/')) {
       throw new Refusal('malformed', 'A part must not be multipart itself.');
     }
-    return { contentId, contentType, content: this.#watched(decoded(reader, headers)) };
+    return { contentId, contentType, headers, content: this.#watched(decoded(reader, headers)) };
   }
 
   async *#watched(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -143,8 +143,15 @@ export class PartReader {
 
 const truncated = (): Refusal => new Refusal('malformed', 'The message ends before its closing boundary.');
 
-/** Headers that would change how the part is read; the others are passed over. */
-const single = new Set(['content-type', 'content-id', 'content-transfer-encoding', 'content-disposition']);
+/** Headers that would change how the part is read or what its signature covers; the others are passed over. */
+const single = new Set([
+  'content-type',
+  'content-id',
+  'content-transfer-encoding',
+  'content-disposition',
+  'content-description',
+  'content-location',
+]);
 
 function parseHeaders(block: string): PartHeaders {
   const headers = new Map<string, string>();

@@ -24,7 +24,7 @@ export class ReceivedParts implements AttachedParts {
   static async receive(message: IncomingMessage, { attachments }: SignedBody, spool: Spool): Promise<ReceivedParts> {
     const parts: SpooledPart[] = [];
     for await (const part of message.attachments()) {
-      parts.push(await spool.keep(part, attachments.get(part.contentId)?.hash));
+      parts.push(await spool.keep(part, attachments.get(part.contentId)));
     }
     const contents = new Map<string, string>();
     for (const part of parts) contents.set(part.contentId, await base64Of(part));

@@ -1,13 +1,17 @@
 import {
+  attachmentCompleteTransform,
   attachmentContentTransform,
   digestAlgorithms,
   exclusiveCanonicalization,
   type HashName,
+  parameterisedPss,
   type SignatureAlgorithm,
   signatureAlgorithm,
+  tokenTransform,
 } from './algorithms.ts';
 import { contentIdOfUrl } from './multipart.ts';
 import { ns } from './namespaces.ts';
+import { readPss } from './pss.ts';
 import { base64Octets, refuse } from './refuse.ts';
 import { attributeOf, childElements, isNamed, textOf, type XmlElement } from './tree.ts';
 
@@ -33,11 +37,15 @@ interface SignedDigest {
 
 export interface ElementReference extends SignedDigest {
   readonly id: string;
+  /** STR-Transform: the id is that of a SecurityTokenReference, and what is digested is the token that it leads to. */
+  readonly dereferenced: boolean;
   readonly inclusivePrefixes: readonly string[];
 }
 
 export interface AttachmentReference extends SignedDigest {
   readonly contentId: string;
+  /** The headers of the part are digested before its content. */
+  readonly complete: boolean;
 }
 
 const referenceLimit = 64;
@@ -59,9 +67,10 @@ export function readSignature(element: XmlElement): Signature {
 }
 
 function readMethod(method: XmlElement): SignatureAlgorithm {
-  if (!isNamed(method, ns.ds, 'SignatureMethod') || elementsIn(method).length > 0)
-    refuse('the SignatureMethod is unknown');
+  if (!isNamed(method, ns.ds, 'SignatureMethod')) refuse('the SignatureMethod is missing');
   const uri = attributeOf(method, '', 'Algorithm') ?? '';
+  if (uri === parameterisedPss) return readPss(method);
+  if (elementsIn(method).length > 0) refuse('the SignatureMethod has an unknown parameter');
   return signatureAlgorithm(uri) ?? refuse(`the signature algorithm ${uri.slice(0, 100)} is not accepted`);
 }
 
@@ -75,16 +84,35 @@ function readReference(element: XmlElement): Reference {
   if (hash === undefined || elementsIn(method!).length > 0) return refuse('the digest algorithm is not accepted');
   const digest = base64Octets(textOf(value!) ?? '')?.toString('base64') ?? refuse('the DigestValue is not base64');
 
+  const algorithm = attributeOf(transform, '', 'Algorithm');
   const contentId = contentIdOfUrl(uri);
   if (contentId !== undefined) {
-    if (attributeOf(transform, '', 'Algorithm') !== attachmentContentTransform || elementsIn(transform).length > 0) {
+    const complete = algorithm === attachmentCompleteTransform;
+    if ((!complete && algorithm !== attachmentContentTransform) || elementsIn(transform).length > 0) {
       refuse('an attachment is signed with another transform');
     }
-    return { uri: `cid:${contentId}`, hash, digest, contentId };
+    return { uri: `cid:${contentId}`, hash, digest, contentId, complete };
   }
   // Only the bare name of an element: no empty URI, no xpointer(), nothing that would be fetched.
   if (!/^#[\w.-]{1,200}$/.test(uri)) refuse('a reference names no element');
-  return { uri, hash, digest, id: uri.slice(1), inclusivePrefixes: readCanonicalization(transform, 'Transform') };
+  const dereferenced = algorithm === tokenTransform;
+  const canonicalization = dereferenced ? parameterOf(transform) : transform;
+  const inclusivePrefixes = readCanonicalization(
+    canonicalization,
+    dereferenced ? 'CanonicalizationMethod' : 'Transform',
+  );
+  return { uri, hash, digest, id: uri.slice(1), dereferenced, inclusivePrefixes };
+}
+
+/** The one canonicalization in the TransformationParameters of an STR-Transform. */
+function parameterOf(transform: XmlElement): XmlElement {
+  const [parameters, surplus] = elementsIn(transform);
+  const [method, second] =
+    parameters && isNamed(parameters, ns.wsse, 'TransformationParameters') ? elementsIn(parameters) : [];
+  if (method === undefined || surplus !== undefined || second !== undefined) {
+    return refuse('the STR-Transform needs exactly one CanonicalizationMethod');
+  }
+  return method;
 }
 
 /** An exclusive canonicalization, as method or transform; answers its PrefixList. */

@@ -29,13 +29,19 @@ function instantIn(element: XmlElement): Date {
   );
 }
 
-const dateTime = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,12})?(?:Z|([+-])(\d\d):(\d\d))$/;
+const dateTime = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(?:Z|([+-])(\d\d):(\d\d))$/;
+/** XML Schema part 2, 3.2.7: the end of a day, which is the first instant of the next. */
+const endOfDay = /T24:00:00(?:\.0+)?(?=[Z+-])/;
 
 /**
  * An xsd:dateTime with a time zone; without one it names no instant. Fractions are cut to milliseconds. undefined for
  * anything else, days that the month does not have included.
  */
 export function parseDateTime(text: string): Date | undefined {
+  if (endOfDay.test(text)) {
+    const start = parseDateTime(text.replace(endOfDay, 'T00:00:00'));
+    return start && new Date(start.getTime() + 86_400_000);
+  }
   const found = dateTime.exec(text);
   if (!found) return undefined;
   const [, year, month, day, hour, minute, second, fraction, sign, offsetHours, offsetMinutes] = found;

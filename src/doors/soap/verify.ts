@@ -2,7 +2,7 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { Refusal } from '../../core/errors.ts';
 import { type Addressing, isAddressing, readAddressing } from './addressing.ts';
 import { digest, type HashName, verifyOctets } from './algorithms.ts';
-import { canonicalize } from './canonical.ts';
+import { canonicalize, canonicalizeToken } from './canonical.ts';
 import {
   checkMustUnderstand,
   type Envelope,
@@ -55,6 +55,8 @@ export interface SignedAttachment {
   readonly hash: HashName;
   /** base64 */
   readonly digest: string;
+  /** The part's headers are digested before its content (SwA profile 1.1, 5.3.2). */
+  readonly complete: boolean;
 }
 
 interface Facts<S extends Signer> {
@@ -186,7 +188,7 @@ const nameOf = ({ namespace, local }: XmlElement): string => `{${namespace}}${lo
  * content around (signature wrapping) pointless.
  */
 function signedElements(
-  { references }: Signature,
+  { references, keyInfo }: Signature,
   { body, headers }: Envelope,
   { timestamp, token }: SecurityHeader,
   ids: ReadonlyMap<string, XmlElement>,
@@ -196,10 +198,13 @@ function signedElements(
   for (const reference of references) {
     if (!('id' in reference)) continue;
     const element = ids.get(reference.id);
-    if (element === undefined || !signable.has(element) || attributeOf(element, ns.wsu, 'Id') !== reference.id) {
+    const fits = element && (reference.dereferenced ? keyInfo.children.includes(element) : signable.has(element));
+    if (!fits || attributeOf(element, ns.wsu, 'Id') !== reference.id) {
       return refuse(`${reference.uri} is not the wsu:Id of anything that may be signed`);
     }
-    signed.set(reference, element);
+    if (reference.dereferenced && token === undefined)
+      return refuse('the STR-Transform leads to no token of the message');
+    signed.set(reference, reference.dereferenced ? token! : element);
   }
   const covered = new Set(signed.values());
   if (!covered.has(body)) refuse('the Body is not signed');
@@ -240,7 +245,11 @@ function checkSignature({ algorithm, signedInfo, inclusivePrefixes, value }: Sig
 }
 
 function checkElement(reference: ElementReference, element: XmlElement): void {
-  if (digest(reference.hash, canonicalize(element, reference.inclusivePrefixes)) !== reference.digest) {
+  const { dereferenced, inclusivePrefixes } = reference;
+  const octets = dereferenced
+    ? canonicalizeToken(element, inclusivePrefixes)
+    : canonicalize(element, inclusivePrefixes);
+  if (digest(reference.hash, octets) !== reference.digest) {
     refuse(`the digest of ${reference.uri} differs`);
   }
 }
@@ -253,8 +262,9 @@ function signedAttachments(
   const expected = new Map<string, SignedAttachment>();
   for (const reference of references) {
     if (!isAttachment(reference)) continue;
-    const { contentId, hash, digest: value } = reference;
-    if (contentId !== part?.contentId) expected.set(contentId, { hash, digest: value });
+    const { contentId, hash, digest: value, complete } = reference;
+    if (contentId !== part?.contentId) expected.set(contentId, { hash, digest: value, complete });
+    else if (complete) refuse('the certificate part is signed with its headers');
     else if (digest(hash, part.octets) !== value) refuse('the digest of the certificate part differs');
   }
   return expected;

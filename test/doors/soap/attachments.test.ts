@@ -16,6 +16,7 @@ function part(contentId: string, content: Buffer): IncomingPart {
   return {
     contentId,
     contentType: undefined,
+    headers: new Map([['content-id', `<${contentId}>`]]),
     content: (async function* () {
       for (let at = 0; at < content.length; at += 10_000) yield content.subarray(at, at + 10_000);
     })(),
@@ -37,9 +38,10 @@ describe('the spool', () => {
     it(`keeps ${size} octets, with their digests, to be read more than once`, async () => {
       await using spool = new SpoolRoom(10_000_000, folder).open();
       const content = randomBytes(size);
-      const kept = await spool.keep(part('one', content), 'sha512');
+      const signed = { hash: 'sha512', digest: '', complete: false } as const;
+      const kept = await spool.keep(part('one', content), signed);
       expect([kept.contentId, kept.size, kept.sha256]).to.deep.equal(['one', size, hex(content)]);
-      expect(kept.digests.get('sha512')).to.equal(base64('sha512', content));
+      expect(kept.signedDigest).to.equal(base64('sha512', content));
       expect((await octetsOf(kept)).equals(content)).to.equal(true);
       expect((await octetsOf(kept)).equals(content)).to.equal(true);
     });
@@ -72,13 +74,13 @@ describe('attachments are bound', () => {
     contentId,
     size: octets.length,
     sha256: hex(octets),
-    digests: new Map([['sha256', base64('sha256', octets)]]),
+    signedDigest: base64('sha256', octets),
     content: () => {
       throw new Error('binding does not read');
     },
   });
   const signed = (...contentIds: string[]): Map<string, SignedAttachment> =>
-    new Map(contentIds.map(id => [id, { hash: 'sha256', digest: base64('sha256', content) }]));
+    new Map(contentIds.map(id => [id, { hash: 'sha256', digest: base64('sha256', content), complete: false }]));
 
   it('by the signature, by a SHA-256 in the Body in any case, or by both', () => {
     for (const [signature, sha256] of [

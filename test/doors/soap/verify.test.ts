@@ -2,7 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
 import { WSSecurityCert } from 'soap';
 import { checkAddressing } from '../../../src/doors/soap/addressing.ts';
-import { exclusiveCanonicalization, type SignatureName } from '../../../src/doors/soap/algorithms.ts';
+import { exclusiveCanonicalization, type SignatureName, tokenTransform } from '../../../src/doors/soap/algorithms.ts';
 import { ns, tokenType } from '../../../src/doors/soap/namespaces.ts';
 import type { TokenReference } from '../../../src/doors/soap/token.ts';
 import { textOf } from '../../../src/doors/soap/tree.ts';
@@ -15,10 +15,29 @@ import {
   newPartner,
   operationXml,
   type Partner,
+  parameterisedPss,
+  pssUri,
+  type ReferenceOptions,
   signedEnvelope,
   tokenReference,
+  transform,
   xmlCryptoEnvelope,
 } from '../../kit/soap-signing.ts';
+
+/** WS-Security 1.1, 8.3, written out by hand: what the digest of a dereferenced token is taken of. */
+const tokenByReference = (partner: Partner, declared = ''): ReferenceOptions => ({
+  uri: '#STR-1',
+  transforms: transform(
+    tokenTransform,
+    `<wsse:TransformationParameters xmlns:wsse="${ns.wsse}"><ds:CanonicalizationMethod Algorithm="${exclusiveCanonicalization}"/></wsse:TransformationParameters>`,
+  ),
+  octets:
+    `<wsse:BinarySecurityToken ${declared || 'xmlns=""'} xmlns:wsse="${ns.wsse}" xmlns:wsu="${ns.wsu}" ` +
+    `EncodingType="${tokenType.base64}" ValueType="${tokenType.certificate}" wsu:Id="X509-1">` +
+    `${partner.certificate.raw.toString('base64')}</wsse:BinarySecurityToken>`,
+});
+
+const namedReference = tokenReference('#X509-1').replace('Reference>', 'Reference wsu:Id="STR-1">');
 
 describe('the WS-Security verifier', () => {
   let rsa: Partner;
@@ -93,6 +112,19 @@ describe('the WS-Security verifier', () => {
       });
     }
 
+    for (const hash of ['sha256', 'sha384', 'sha512'] as const) {
+      it(`RSASSA-PSS with ${hash} in its parameters`, async () => {
+        const xml = signedEnvelope(rsa, parameterisedPss(rsa, hash));
+        expect((await verify(xml)).signer).to.equal(rsa);
+      });
+    }
+
+    it('RSASSA-PSS without its optional parameters, as SHA-256', async () => {
+      const { sign } = parameterisedPss(rsa, 'sha256');
+      const method = `<ds:SignatureMethod Algorithm="${pssUri}rsa-pss"/>`;
+      expect((await verify(signedEnvelope(rsa, { signatureMethod: method, sign }))).signer).to.equal(rsa);
+    });
+
     for (const digestAlgorithm of [
       'http://www.w3.org/2001/04/xmlenc#sha256',
       'http://www.w3.org/2001/04/xmldsig-more#sha384',
@@ -160,6 +192,17 @@ describe('the WS-Security verifier', () => {
       const xml = signedEnvelope(rsa, { also: [{ uri: '#X509-1' }] });
       expect(fingerprint(await asked(xml))).to.equal(rsa.certificate.fingerprint256);
     });
+
+    for (const [what, attributes] of Object.entries({
+      'without a default namespace': '',
+      'in a default namespace': 'xmlns="urn:default"',
+    })) {
+      it(`by a token that is signed through the STR-Transform, ${what}`, async () => {
+        const also = [tokenByReference(rsa, attributes)];
+        const xml = signedEnvelope(rsa, { keyInfo: namedReference, also, envelopeAttributes: attributes });
+        expect(fingerprint(await asked(xml))).to.equal(rsa.certificate.fingerprint256);
+      });
+    }
 
     it('by a certificate path, whose last certificate is the signer', async () => {
       const certificates = [p256.certificate.raw, p384.certificate.raw, rsa.certificate.raw];
@@ -276,7 +319,7 @@ describe('the WS-Security verifier', () => {
       const content = Buffer.from('attached');
       const body = await verify(signedEnvelope(rsa, { also: [attachmentReference('one@x', content)] }));
       const digest = createHash('sha256').update(content).digest('base64');
-      expect([...body.attachments]).to.deep.equal([['one@x', { hash: 'sha256', digest }]]);
+      expect([...body.attachments]).to.deep.equal([['one@x', { hash: 'sha256', digest, complete: false }]]);
     });
 
     it('the very elements that were digested', async () => {
