@@ -40,6 +40,15 @@ export const clients: readonly Client[] = [
     run: ['/usr/bin/python3', '-B', `${folder('zeep')}/cases.py`],
     without: { 'attachment (MTOM)': 'zeep reads MTOM and does not write it' },
   },
+  {
+    name: 'node-soap with xml-crypto',
+    folder: 'node-soap',
+    packages: [],
+    version: [process.execPath, '-p', "require('soap/package.json').version"],
+    versionPattern: /[\d.]+/,
+    run: [process.execPath, `${folder('node-soap')}/cases.mjs`],
+    without: { 'attachment (MTOM)': 'node-soap labels its parts as MTOM, and knows no xop:Include' },
+  },
 ];
 
 if (import.meta.main) console.log([...new Set(clients.flatMap(client => client.packages))].sort().join(' '));
