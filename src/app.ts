@@ -27,6 +27,7 @@ import { JobRow } from './jobs/row.ts';
 import { JobRunner } from './jobs/runner.ts';
 import { type Listener, listen, listenTls } from './listeners.ts';
 import { createLog } from './log.ts';
+import { resealing } from './resealing.ts';
 import { IdempotencyRecord } from './run/idempotency.ts';
 import { approvalJobs } from './run/jobs.ts';
 import type { Parts } from './run/request.ts';
@@ -121,7 +122,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     lockLifetime: outside.lockLifetime,
     onOutcome: (job, outcome) => metrics.jobs.inc({ job, outcome }),
   });
-  defineJobs(parts, runner, [...areaJobs, ...approvalJobs(parts), purgeUsedKeys(db)]);
+  defineJobs(parts, runner, [...areaJobs, ...approvalJobs(parts), purgeUsedKeys(db), resealing(parts)]);
 
   const state = { serving: false };
   const health = await listen(

@@ -19,6 +19,7 @@ import {
   registerApprovalWebhook,
   registerCertificate,
 } from './operator.ts';
+import { sealedValues, startResealing } from './resealing.ts';
 import { checkWsdl, writeWsdl } from './wsdl-files.ts';
 
 const program = new Command('bastion')
@@ -56,6 +57,21 @@ key
       const made = await createKey(core, id, { name, scopes });
       console.log(`${made.id}\n${made.secret}`);
       console.error('The secret is shown this once.');
+    }),
+  );
+
+const masterKey = program.command('master-key').description('the keys that secrets at rest are sealed under');
+masterKey
+  .command('status')
+  .description('which master key writes, which ones open, and what is sealed under each: it reads every sealed value')
+  .action(() => withCore(async core => console.log(JSON.stringify(await sealedValues(core.parts), undefined, 2))));
+masterKey
+  .command('reseal')
+  .description('have the running nodes seal everything under the master key that writes')
+  .action(() =>
+    withCore(async core => {
+      await startResealing(core.parts);
+      console.log('the nodes are at work; bastion master-key status shows how far they are');
     }),
   );
 

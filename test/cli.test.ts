@@ -93,6 +93,18 @@ describe('the bastion command', function () {
     return checkpoints;
   }
 
+  it('shows the master keys and what is sealed under them, and asks the nodes to seal it anew', async () => {
+    const status = await bastion('master-key', 'status');
+    expect(JSON.parse(status.out)).to.deep.equal({
+      writing: 1,
+      readable: [1],
+      removable: [],
+      missing: [],
+      sealed: [],
+    });
+    expect((await bastion('master-key', 'reseal')).out).to.include('master-key status');
+  });
+
   it('checks the generated WSDL and prints OpenAPI', async () => {
     expect((await bastion('wsdl', '--check')).code).to.equal(0);
     expect(JSON.parse((await bastion('openapi')).out).openapi).to.match(/^3\.1\./);

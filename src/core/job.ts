@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/sql';
 import type { z } from 'zod';
 import type { Actor } from './caller.ts';
 import type { HandleContext } from './operation.ts';
@@ -18,6 +19,8 @@ export interface JobContext {
   /** Like `act`, but the transaction also marks the job: its effect happens once even when the job runs twice. */
   actOnce<T>(organizationId: string, fn: (context: ActContext) => Promise<T>): Promise<T | undefined>;
   readonly act: Act;
+  /** First statement of a transaction that the job opens itself; false when its effect is committed already. */
+  markEffect(em: EntityManager): Promise<boolean>;
   readonly services: Services;
 }
 

@@ -37,6 +37,16 @@ export class Keyring {
     if (this.#masters.size !== masters.length) throw new Error('two master keys have the same number');
   }
 
+  /** The number of the master key that seals. */
+  get writing(): number {
+    return this.#writing.id;
+  }
+
+  /** The numbers of all master keys that open. */
+  get readable(): number[] {
+    return [...this.#masters.keys()];
+  }
+
   seal(place: Place, plaintext: Buffer): Buffer {
     const nonce = randomBytes(nonceLength);
     const cipher = createCipheriv('aes-256-gcm', this.#sealingKey(this.#writing, place), nonce);
@@ -70,9 +80,9 @@ export class Keyring {
     return this.open(place, sealed).toString('utf8');
   }
 
-  /** The value under the writing key; undefined when it is already. */
-  reseal(place: Place, sealed: Buffer): Buffer | undefined {
-    return sealed[0] === this.#writing.id ? undefined : this.seal(place, this.open(place, sealed));
+  /** The value under the writing key. */
+  reseal(place: Place, sealed: Buffer): Buffer {
+    return this.seal(place, this.open(place, sealed));
   }
 
   /**

@@ -3,7 +3,7 @@ import type { InferEntity } from '@mikro-orm/core';
 import { newId } from '../core/ids.ts';
 import type { TenantEntityManager } from '../core/operation.ts';
 import type { Keyring, Place } from '../core/seal.ts';
-import { createdAt, id, idOf, integer, sealed } from './columns.ts';
+import { createdAt, id, idOf, integer, line, sealed } from './columns.ts';
 import { tenantEntity } from './tenancy.ts';
 
 /** A body or attachment of any size, in the database so that every node can read it. */
@@ -18,8 +18,8 @@ export const BlobChunk = tenantEntity({
   name: 'BlobChunk',
   tableName: 'blob_chunks',
   properties: {
-    /** `<blob>:<number>`, from 0. */
-    id: idOf().primary(),
+    /** `<blob>:<number>`, from 0; the last one ends with `:last`. It is sealed in, so that no blob can be cut off. */
+    id: line(60).primary(),
     blobId: idOf(),
     number: integer(),
     data: sealed(),
@@ -41,8 +41,9 @@ export async function writeBlob(
   let size = 0;
   let number = 0;
   const put = async (plain: Buffer, last: boolean) => {
-    const data = keyring.seal(place(organizationId, blobId, number, last), plain);
-    await em.insert(BlobChunk, { id: `${blobId}:${number}`, organizationId, blobId, number, data });
+    const id = chunkId(blobId, number, last);
+    const data = keyring.seal(place(organizationId, id), plain);
+    await em.insert(BlobChunk, { id, organizationId, blobId, number, data });
     size += plain.length;
     number += 1;
     // SQLite and the cipher answer at once: without a pause a large body would hold up everybody else's requests.
@@ -67,13 +68,10 @@ export async function* streamBlob(
 ): AsyncGenerator<Buffer> {
   const blob = await em.findOneOrFail(Blob, { id: blobId, organizationId });
   for (let number = 0; number < blob.chunks; number++) {
-    const [chunk] = await em.find(
-      BlobChunk,
-      { id: `${blobId}:${number}`, organizationId },
-      { disableIdentityMap: true },
-    );
+    const id = chunkId(blobId, number, number === blob.chunks - 1);
+    const [chunk] = await em.find(BlobChunk, { id, organizationId }, { disableIdentityMap: true });
     if (!chunk) throw new Error(`${blobId} lacks chunk ${number}`);
-    yield keyring.open(place(organizationId, blobId, number, number === blob.chunks - 1), chunk.data);
+    yield keyring.open(place(organizationId, id), chunk.data);
     await othersTurn();
   }
 }
@@ -98,11 +96,12 @@ export async function deleteBlob(
   await em.nativeDelete(Blob, { id: blobId, organizationId });
 }
 
-/** The last chunk says so in its associated data: a blob cannot be cut off. */
-const place = (organization: string, blobId: string, number: number, last: boolean): Place => ({
+const chunkId = (blobId: string, number: number, last: boolean): string => `${blobId}:${number}${last ? ':last' : ''}`;
+
+const place = (organization: string, row: string): Place => ({
   table: 'blob_chunks',
   column: 'data',
-  row: `${blobId}:${number}${last ? ':last' : ''}`,
+  row,
   organization,
 });
 

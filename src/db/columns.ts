@@ -1,4 +1,4 @@
-import { p } from '@mikro-orm/core';
+import { BlobType, p } from '@mikro-orm/core';
 import { newId } from '../core/ids.ts';
 
 /**
@@ -32,8 +32,11 @@ export const bytes = () => p.blob().columnType('mediumblob').$type<Buffer>();
 /** A hash or MAC of 32 bytes, as 64 lowercase hex digits: can be indexed on every database. */
 export const hash = () => p.string().length(64);
 
-/** What core/seal made of a secret; its associated data names this table, column, row and organisation. */
-export const sealed = () => bytes();
+/** Marks the column, for reseal.ts to find. */
+export class SealedType extends BlobType {}
+
+/** What core/seal made of a secret; its associated data names this table, column, row (its id) and organisation. */
+export const sealed = () => p.type(SealedType).columnType('mediumblob').$type<Buffer>();
 
 export const instant = () => p.datetime(3);
 

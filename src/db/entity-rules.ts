@@ -1,4 +1,5 @@
 import { type EntityMetadata, type EntityProperty, type MetadataStorage, ReferenceKind } from '@mikro-orm/core';
+import { SealedType } from './columns.ts';
 import { tenantFilter } from './tenancy.ts';
 
 /** What every entity of the house must keep to, looked at once when the database is opened. */
@@ -17,6 +18,8 @@ function violations(meta: EntityMetadata): string[] {
   for (const property of properties) {
     if (property.kind === ReferenceKind.MANY_TO_MANY)
       found.push(`${property.name} is many-to-many, which no tenant guard sees`);
+    if (property.customType instanceof SealedType && !('organizationId' in meta.properties))
+      found.push(`${property.name} is sealed in a row of no organisation`);
     if (isInexact(property)) found.push(`${property.name} loses digits on SQLite`);
   }
   return found;

@@ -52,14 +52,13 @@ describe('a sealed value', () => {
     expect(() => stranger.open(place, keyring.sealText(place, 'secret'))).to.throw();
   });
 
-  it('stays readable while a new master key writes, and is resealed under it once', () => {
+  it('stays readable while a new master key writes, and is resealed under it', () => {
     const sealed = keyring.sealText(place, 'secret');
     const rotated = new Keyring([second, first]);
     expect(rotated.openText(place, sealed)).to.equal('secret');
-    const resealed = rotated.reseal(place, sealed)!;
+    const resealed = rotated.reseal(place, sealed);
     expect(resealed[0]).to.equal(2);
     expect(new Keyring([second]).openText(place, resealed)).to.equal('secret');
-    expect(rotated.reseal(place, resealed)).to.equal(undefined);
   });
 
   it('says by number which master key is missing', () => {

@@ -14,12 +14,12 @@ export interface NodeProcess {
   stop(): Promise<void>;
 }
 
-/** Starts a node on the kit's database. */
-export async function startNode(kit: Kit): Promise<NodeProcess> {
+/** Starts a node on the kit's database; with its configuration, or another one. */
+export async function startNode(kit: Kit, config = kit.config): Promise<NodeProcess> {
   const child: ChildProcess = fork(join(import.meta.dirname, 'node.ts'), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  child.send(kit.config);
+  child.send(config);
   const [{ rest }] = (await once(child, 'message')) as [{ rest: string; soap: string }];
   const clients: RestClient[] = [];
   const end = async (how: () => void) => {

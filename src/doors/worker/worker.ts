@@ -25,6 +25,7 @@ function contextOf(parts: Parts, run: JobRun): JobContext {
     signal: run.signal,
     services: parts.services,
     act: (organizationId, by, fn) => act(parts, organizationId, by, fn),
+    markEffect: run.markEffect,
     async actOnce(organizationId, fn) {
       const organization = await organizationOf(parts, organizationId);
       return transaction(parts.db, organization, async em =>

@@ -120,6 +120,7 @@ export class PostRoom {
         return result;
       },
       actOnce: () => Promise.reject(new Error('not used')),
+      markEffect: () => Promise.reject(new Error('not used')),
     };
     await deliverSecureEmail.handle(context, data).catch(error => {
       if (!(error instanceof Killed)) throw error;

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121134207 extends Migration {
-  override name = 'Migration20261121134207';
+export class Migration20261121135415 extends Migration {
+  override name = 'Migration20261121135415';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -111,7 +111,7 @@ export class Migration20261121134207 extends Migration {
     this.addSql(`alter table \`blobs\` add unique \`blobs_organization_id_id_unique\` (\`organization_id\`, \`id\`);`);
 
     this.addSql(
-      `create table \`blob_chunks\` (\`id\` varchar(40) not null, \`blob_id\` varchar(40) not null, \`number\` bigint not null, \`data\` mediumblob not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
+      `create table \`blob_chunks\` (\`id\` varchar(60) not null, \`blob_id\` varchar(40) not null, \`number\` bigint not null, \`data\` mediumblob not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
     );
     this.addSql(
       `alter table \`blob_chunks\` add unique \`blob_chunks_organization_id_id_unique\` (\`organization_id\`, \`id\`);`,

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121134207 extends Migration {
-  override name = 'Migration20261121134207';
+export class Migration20261121135415 extends Migration {
+  override name = 'Migration20261121135415';
 
   override up(): void | Promise<void> {
     this.addSql(
