@@ -1,3 +1,4 @@
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Keyring } from '../core/seal.ts';
 import { SealedType } from './columns.ts';
@@ -66,6 +67,8 @@ export async function resealBatch(
         .where('id', '=', id)
         .where(column, '=', value)
         .execute();
+    // SQLite and the cipher answer at once; requests must come in between.
+    await othersTurn();
   }
   return { next: rows.length < batch ? undefined : rows.at(-1)!.id, unopened };
 }
