@@ -43,7 +43,7 @@ export async function built(client: Client, version: string, { soap, app }: Kit)
     renameSync(making, ready);
   } catch (error) {
     rmSync(making, { recursive: true });
-    throw error;
+    throw new Error(`${client.name} cannot be built:\n${(error as { stderr: string }).stderr}`);
   }
   return { BUILD: ready };
 }

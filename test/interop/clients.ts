@@ -49,6 +49,28 @@ export const clients: readonly Client[] = [
     run: [process.execPath, `${folder('node-soap')}/cases.mjs`],
     without: { 'attachment (MTOM)': 'node-soap labels its parts as MTOM, and knows no xop:Include' },
   },
+  {
+    name: 'PHP SoapClient with DOM and OpenSSL',
+    folder: 'php',
+    packages: ['php-cli', 'php-curl', 'php-soap', 'php-xml'],
+    version: [
+      'php',
+      '-r',
+      'echo class_exists("SoapClient") && class_exists("DOMDocument") && function_exists("curl_init") ? PHP_VERSION : "";',
+    ],
+    versionPattern: /\d+\.\d+/,
+    run: ['php', `${folder('php')}/cases.php`],
+    without: { 'attachment (MTOM)': 'SoapClient knows no MTOM' },
+  },
+  {
+    name: 'gSOAP with its wsse plugin',
+    folder: 'gsoap',
+    packages: ['g++', 'gsoap', 'libgsoap-dev', 'libssl-dev', 'pkg-config', 'zlib1g-dev'],
+    version: ['sh', '-c', 'pkg-config --modversion gsoapssl++ && command -v g++ soapcpp2 wsdl2h'],
+    versionPattern: /[\d.]+/,
+    build: ['sh', `${folder('gsoap')}/build.sh`],
+    run: ['$BUILD/cases'],
+  },
 ];
 
 if (import.meta.main) console.log([...new Set(clients.flatMap(client => client.packages))].sort().join(' '));

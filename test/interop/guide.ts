@@ -8,7 +8,7 @@ export const guide = join(root, 'docs/PARTNERS.md');
 
 export function withPrograms(text: string): string {
   return text.replace(
-    /^(```\w* (test\/interop\/\S+)\n)[\s\S]*?^```$/gm,
+    /^(```\S+ (test\/interop\/\S+)\n)[\s\S]*?^```$/gm,
     (_, start: string, file: string) => `${start}${readFileSync(join(root, file), 'utf8')}\`\`\``,
   );
 }
