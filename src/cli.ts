@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Core } from './app.ts';
-import type { CertificateUse } from './areas/access/entities.ts';
 import { areas } from './areas.ts';
+import { certsCommand } from './certs-command.ts';
 import { verifyDetached } from './core/detached-signature.ts';
 import { Refusal } from './core/errors.ts';
 import type { Checkpoint } from './db/audit-chain.ts';
@@ -12,13 +12,7 @@ import { openApi } from './doors/rest/openapi.ts';
 import { zip } from './doors/soap/archive.ts';
 import { generate, placeholderUrl } from './doors/soap/wsdl.ts';
 import { openForCommand, serve } from './main.ts';
-import {
-  allowAddress,
-  createKey,
-  createOrganization,
-  registerApprovalWebhook,
-  registerCertificate,
-} from './operator.ts';
+import { allowAddress, createKey, createOrganization, registerApprovalWebhook } from './operator.ts';
 import { sealedValues, startResealing } from './resealing.ts';
 import { checkWsdl, writeWsdl } from './wsdl-files.ts';
 
@@ -75,19 +69,7 @@ masterKey
     }),
   );
 
-const certificate = program.command('certificate').description('client certificates');
-certificate
-  .command('register')
-  .requiredOption('--organization <org_id>')
-  .requiredOption('--file <pem>', 'the certificate, then any intermediates')
-  .addOption(new Option('--use <use>').choices(['request', 'approval', 'both']).makeOptionMandatory())
-  .action(({ organization: id, file, use }) =>
-    withCore(async core => {
-      const uses: CertificateUse[] = use === 'both' ? ['request', 'approval'] : [use];
-      const made = await registerCertificate(core, id, { pem: readFileSync(file, 'utf8'), uses });
-      console.log(`${made.id}\n${made.thumbprint}`);
-    }),
-  );
+program.addCommand(certsCommand(withCore));
 
 const address = program.command('address').description('source addresses');
 address

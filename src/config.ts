@@ -1,9 +1,9 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { normalizeThumbprint } from './core/certificates.ts';
+import { type KeyPair, readKeyPair } from './core/key-pair.ts';
 
 /**
  * The environment as one typed, checked object; nothing else reads process.env. A wrong or missing variable stops the
@@ -69,7 +69,7 @@ export const variables = z.object({
 });
 
 type Variables = z.infer<typeof variables>;
-type FileVariable = `BASTION_${'TLS' | 'SIGNING'}_${'CERTIFICATE' | 'KEY'}` | 'BASTION_RELAY_CA' | 'BASTION_WEBHOOK_CA';
+type FileVariable = 'BASTION_RELAY_CA' | 'BASTION_WEBHOOK_CA';
 
 export interface Relay {
   host: string;
@@ -80,12 +80,6 @@ export interface Relay {
   password?: string;
   /** PEM of a private CA that the relay's certificate chains to. */
   ca?: string;
-}
-
-/** PEM texts of a certificate (leaf first) and its private key. */
-export interface KeyPair {
-  certificate: string;
-  key: string;
 }
 
 export interface Config {
@@ -177,26 +171,19 @@ function requireProduction(config: Config): void {
   if (missing.length > 0) throw new Error(`Production needs these variables: ${missing.join(', ')}`);
 }
 
+/** Found out here, with the variables' names, and not by the first caller. */
 function keyPair(v: Variables, name: 'BASTION_TLS' | 'BASTION_SIGNING'): KeyPair | undefined {
-  const certificate = text(v, `${name}_CERTIFICATE`);
-  const key = text(v, `${name}_KEY`);
+  const certificate = v[`${name}_CERTIFICATE`];
+  const key = v[`${name}_KEY`];
   if (certificate === undefined && key === undefined) return undefined;
   if (certificate === undefined || key === undefined) {
     throw new Error(`${name}_CERTIFICATE and ${name}_KEY go together`);
   }
-  requirePair(certificate, key, name);
-  return { certificate, key };
-}
-
-/** Found out here, with the variables' names, and not by the first caller. */
-function requirePair(certificate: string, key: string, name: string): void {
-  let fits: boolean;
   try {
-    fits = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
-  } catch {
-    throw new Error(`${name}_CERTIFICATE and ${name}_KEY: PEM files of a certificate and its unencrypted private key`);
+    return readKeyPair({ certificate, key });
+  } catch (error) {
+    throw new Error(`${name}_CERTIFICATE and ${name}_KEY: ${(error as Error).message}`);
   }
-  if (!fits) throw new Error(`${name}_KEY is not the private key of ${name}_CERTIFICATE`);
 }
 
 /** The file that a variable names, as text. */

@@ -2,7 +2,7 @@ import type { Core } from './app.ts';
 import { secretHash } from './areas/access/credentials.ts';
 import { AllowedAddress, ApiKey, type CertificateUse } from './areas/access/entities.ts';
 import { newSecret } from './areas/access/keys.ts';
-import { register } from './areas/access/registration.ts';
+import { type Candidate, register } from './areas/access/registration.ts';
 import { challenge } from './areas/approvals/challenge.ts';
 import { ApprovalSettings, ApprovalWebhook } from './areas/approvals/entities.ts';
 import { createDefaultPolicy } from './areas/dlp/policy.ts';
@@ -87,22 +87,29 @@ export async function createKey(
   return { id, secret };
 }
 
-/** `pem`: the certificate, then any intermediates. Here only may one certificate serve requests and approvals. */
+/** Here only may one certificate serve requests and approvals. */
 export async function registerCertificate(
   core: Core,
   organizationId: string,
   { pem, uses }: { pem: string; uses: readonly CertificateUse[] },
 ): Promise<{ id: string; thumbprint: string }> {
-  const [leaf, ...intermediates] = parseCertificates(pem) ?? [];
-  if (!leaf) throw new Error('the file holds no readable certificate');
-  if (!isStrongKey(leaf)) throw new Error('the key is too weak: RSA of 2048 bits or more, P-256 or P-384 is needed');
-  const verdict = core.services.trust.check(leaf, intermediates, core.services.clock.now());
-  if (!verdict.ok) throw new Error(`the certificate is not acceptable: ${verdict.reason}`);
+  const candidate = readCandidate(core, pem);
   return core.run.act(organizationId, actor('certificate.register'), async context => {
-    const candidate = { certificate: leaf, intermediates };
     const { id, thumbprint } = await register(context, candidate, { uses: [...uses], policy: {} });
     return { id, thumbprint };
   });
+}
+
+/** `pem`: the certificate, then any intermediates. Throws what is wrong with it. */
+export function readCandidate({ services }: Core, pem: string): Candidate {
+  const [certificate, ...intermediates] = parseCertificates(pem) ?? [];
+  if (!certificate) throw new Error('the file holds no readable certificate');
+  if (!isStrongKey(certificate)) {
+    throw new Error('the key is too weak: RSA of 2048 bits or more, P-256 or P-384 is needed');
+  }
+  const verdict = services.trust.check(certificate, intermediates, services.clock.now());
+  if (!verdict.ok) throw new Error(`the certificate is not acceptable: ${verdict.reason}`);
+  return { certificate, intermediates };
 }
 
 export async function allowAddress(

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { developmentName } from '../app.ts';
-import type { KeyPair } from '../config.ts';
-import { Authority, type Issued } from './authority.ts';
+import { Authority } from '../core/authority.ts';
+import { type KeyPair, keyPairFiles, readKeyPair, writeKeyPair, writeSecret } from '../core/key-pair.ts';
+import { pkcs12 } from '../core/pkcs12.ts';
 
 /** DEVELOPMENT ONLY: what a partner and an operator would bring along, made here and kept under the data directory. */
 export interface DevelopmentFiles {
@@ -34,22 +35,13 @@ export async function developmentFiles(dataDir: string): Promise<DevelopmentFile
   return { folder, authority, server, signing, partner, approver };
 }
 
-async function kept(folder: string, name: string, make: () => Promise<Issued>): Promise<KeyPair> {
-  const files = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
-  if (!existsSync(files.key)) {
-    const { certificate, key } = await make();
-    writeFileSync(files.certificate, certificate);
-    writeFileSync(files.key, key, { mode: 0o600 });
-  }
-  return { certificate: readFileSync(files.certificate, 'utf8'), key: readFileSync(files.key, 'utf8') };
+async function kept(folder: string, name: string, make: () => Promise<KeyPair>): Promise<KeyPair> {
+  const files = keyPairFiles(join(folder, name));
+  return existsSync(files.key) ? readKeyPair(files) : writeKeyPair(join(folder, name), await make());
 }
 
-/** SoapUI, .NET and browsers take a certificate with its key as PKCS#12 (RFC 7292). The password is `development`. */
-async function writePkcs12(folder: string, name: string, { certificate, key }: KeyPair): Promise<void> {
+/** For SoapUI, .NET and browsers. The password is `development`. */
+async function writePkcs12(folder: string, name: string, pair: KeyPair): Promise<void> {
   const file = join(folder, `${name}.p12`);
-  if (existsSync(file)) return;
-  const { pki, pkcs12, asn1 } = (await import('node-forge')).default;
-  const chain = [pki.certificateFromPem(certificate)];
-  const bag = pkcs12.toPkcs12Asn1(pki.privateKeyFromPem(key), chain, 'development', { algorithm: 'aes256' });
-  writeFileSync(file, Buffer.from(asn1.toDer(bag).getBytes(), 'latin1'), { mode: 0o600 });
+  if (!existsSync(file)) writeSecret(file, await pkcs12(pair, 'development'));
 }

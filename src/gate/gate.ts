@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { isTrusted } from '../areas/access/credentials.ts';
-import { ApiKey } from '../areas/access/entities.ts';
+import { ApiKey, ClientCertificate } from '../areas/access/entities.ts';
 import type { Caller, Door } from '../core/caller.ts';
 import { Refusal } from '../core/errors.ts';
 import type { Services } from '../core/services.ts';
 import type { UsedOnce } from '../db/once.ts';
-import type { Database } from '../db/orm.ts';
+import type { Database, EntityManager } from '../db/orm.ts';
 import { AllowedAddresses } from './allowed-addresses.ts';
 import { type Arrival, arrivalOf } from './arrival.ts';
 import {
@@ -156,7 +156,11 @@ export class Gate {
     if (allowance.retryAfter !== undefined) {
       throw new Refusal('rate_limited', undefined, { retryAfter: allowance.retryAfter });
     }
-    this.#noteUse(identified);
+    const used = { lastUsedAt: arrival.receivedAt };
+    this.#noteUse(key.id, used, em => em.nativeUpdate(ApiKey, { id: key.id }, used));
+    for (const id of new Set([certificate.id, signer.id])) {
+      this.#noteUse(id, used, em => em.nativeUpdate(ClientCertificate, { id }, used));
+    }
     return {
       door: arrival.door,
       requestId: arrival.requestId,
@@ -185,16 +189,15 @@ export class Gate {
     if (dataRegion !== undefined && region && region !== dataRegion) throw new Refusal('region_mismatch');
   }
 
-  /** Once a minute and key, beside the request: nobody waits for it, and nothing depends on it. */
-  #noteUse({ key, arrival }: Identified): void {
-    const now = arrival.receivedAt;
-    const noted = this.#noted.get(key.id) ?? key.lastUsedAt?.getTime() ?? 0;
-    if (now.getTime() - noted < lastUsedEveryMs) return;
+  /** Once a minute, node and credential, beside the request: nobody waits for it, and nothing depends on it. */
+  #noteUse(id: string, { lastUsedAt }: { lastUsedAt: Date }, write: (em: EntityManager) => Promise<unknown>): void {
+    const now = lastUsedAt.getTime();
+    if (now - (this.#noted.get(id) ?? 0) < lastUsedEveryMs) return;
     if (this.#noted.size > 10_000) this.#noted.clear();
-    this.#noted.set(key.id, now.getTime());
-    const write = () => this.#parts.db.fork('system').nativeUpdate(ApiKey, { id: key.id }, { lastUsedAt: now });
-    this.#noting = this.#noting.then(write).catch(error => {
-      this.#parts.services.log.warn({ err: error, key: key.id }, 'the last use of a key was not noted');
+    this.#noted.set(id, now);
+    const noted = this.#noting.then(() => write(this.#parts.db.fork('system')));
+    this.#noting = noted.catch(error => {
+      this.#parts.services.log.warn({ err: error, credential: id }, 'the last use of a credential was not noted');
     });
   }
 }

@@ -18,7 +18,6 @@ export interface KeyRecord
   readonly ipAllowlist: string[];
   /** Of the organisation it is bound to, if it is. */
   readonly boundPath: string | undefined;
-  readonly lastUsedAt: Date | null;
 }
 
 export interface CertificateRecord {
@@ -47,7 +46,7 @@ type Row = Record<string, unknown>;
 
 const keySql = (where: string): string => `
   select k.id, k.name, k.organization_id, k.scopes, k.doors, k.member_id, k.ip_allowlist, k.expires_at, k.status,
-         k.last_used_at, k.previous_valid_until, k.bound_organization_id, o.path, b.path as bound_path
+         k.previous_valid_until, k.bound_organization_id, o.path, b.path as bound_path
     from api_keys k
     join organizations o on o.id = k.organization_id
     left join organizations b on b.id = k.bound_organization_id
@@ -128,7 +127,6 @@ function keyRecord(row: Row): KeyRecord {
     doors: json(row.doors),
     ipAllowlist: json(row.ip_allowlist),
     expiresAt: instant(row.expires_at),
-    lastUsedAt: instant(row.last_used_at),
   };
 }
 

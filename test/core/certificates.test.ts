@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
+import { Authority } from '../../src/core/authority.ts';
 import {
   isStrongKey,
   normalizeThumbprint,
@@ -9,7 +10,6 @@ import {
   storedCertificate,
   thumbprintOf,
 } from '../../src/core/certificates.ts';
-import { Authority } from '../../src/development/authority.ts';
 
 const x509 = (pem: string) => new X509Certificate(pem);
 

@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { expect } from 'chai';
+import { clientExtensions, serverExtensions } from '../../src/core/authority.ts';
 import { checkUrl, createOutbound, OutboundError, type OutboundRequest } from '../../src/core/outbound.ts';
-import { clientExtensions, serverExtensions } from '../../src/development/authority.ts';
 import { type CertificateSet, certificates, type Pair, pair } from '../kit/certificates.ts';
 
 const loopback = ['127.0.0.0/8'];

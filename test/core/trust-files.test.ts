@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Authority } from '../../src/core/authority.ts';
 import { thumbprintOf } from '../../src/core/certificates.ts';
 import { readTrustFiles } from '../../src/core/trust-files.ts';
-import { Authority } from '../../src/development/authority.ts';
 
 describe('trust files', () => {
   let one: Authority;

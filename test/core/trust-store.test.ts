@@ -13,9 +13,9 @@ import {
   KeyUsagesExtension,
 } from '@peculiar/x509';
 import { expect } from 'chai';
+import { Authority, authorityExtensions, clientExtensions, newRequest } from '../../src/core/authority.ts';
 import { parseCertificate, type TrustMaterial, TrustStore, thumbprintOf } from '../../src/core/certificates.ts';
 import { parseRevocationLists } from '../../src/core/crl.ts';
-import { Authority, authorityExtensions, clientExtensions, newRequest } from '../../src/development/authority.ts';
 
 const day = 86_400_000;
 const soon = () => new Date(Date.now() + day);

@@ -56,8 +56,8 @@ export BASTION_PROXY_THUMBPRINTS
 
 bastion migrate
 organization=$(bastion organization create --name 'Example')
-bastion certificate register --organization "$organization" --file "$secrets/partner.pem" --use request
-bastion certificate register --organization "$organization" --file "$secrets/approver.pem" --use approval
+bastion certs import --organization "$organization" --file "$secrets/partner.pem" --use request
+bastion certs import --organization "$organization" --file "$secrets/approver.pem" --use approval
 bastion address allow --organization "$organization" --block "$partner"
 bastion approval-webhook register --organization "$organization" --url "$webhook" --allow-private 127.0.0.1/32
 key=$(bastion key create --organization "$organization" --name 'First key' | tail -n 1)

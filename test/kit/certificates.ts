@@ -1,16 +1,17 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { Authority } from '../../src/core/authority.ts';
 import { parseCertificate, thumbprintOf } from '../../src/core/certificates.ts';
-import { Authority, type Issued } from '../../src/development/authority.ts';
+import type { KeyPair } from '../../src/core/key-pair.ts';
 
 /** A key pair as tests use it: PEM for TLS, objects for signing and checking. */
-export interface Pair extends Issued {
+export interface Pair extends KeyPair {
   readonly x509: X509Certificate;
   readonly privateKey: KeyObject;
   readonly publicKey: KeyObject;
   readonly thumbprint: string;
 }
 
-export function pair(issued: Issued): Pair {
+export function pair(issued: KeyPair): Pair {
   const x509 = parseCertificate(issued.certificate)!;
   const privateKey = createPrivateKey(issued.key);
   return { ...issued, x509, privateKey, publicKey: x509.publicKey, thumbprint: thumbprintOf(x509) };

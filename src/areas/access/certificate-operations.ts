@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { Refusal } from '../../core/errors.ts';
 import { operation } from '../../core/operation.ts';
 import {
   dateTime,
@@ -26,6 +25,9 @@ import {
   refuseLast,
   refuseOtherUse,
   register,
+  requireReplaceable,
+  revoke,
+  rotate,
 } from './registration.ts';
 
 const uses = z.enum(['request', 'approval']);
@@ -41,6 +43,7 @@ const certificate = {
   not_before: dateTime(),
   not_after: dateTime(),
   retires_at: nullable(dateTime()).describe('When a rotation takes it out of force.'),
+  last_used_at: nullable(dateTime()).describe('To the minute.'),
   created_at: dateTime(),
 };
 
@@ -99,6 +102,13 @@ export const listCertificates = operation({
   },
 });
 
+const replaced = { previous_certificate_id: id('cert'), previous_valid_until: dateTime() };
+
+const replacedView = ({ id: previous_certificate_id, retiresAt }: ClientCertificate) => ({
+  previous_certificate_id,
+  previous_valid_until: timestamp(retiresAt!),
+});
+
 export const rotateCertificate = operation({
   rest: 'POST /v3/certificates/{certificate_id}/rotate',
   soap: 'RotateCertificate',
@@ -116,28 +126,16 @@ export const rotateCertificate = operation({
       .optional()
       .describe('How long the old certificate stays in force; a day when absent.'),
   }),
-  output: named('RotatedCertificate', {
-    ...certificate,
-    previous_certificate_id: id('cert'),
-    previous_valid_until: dateTime(),
-  }),
+  output: named('RotatedCertificate', { ...certificate, ...replaced }),
   prepare: inheritedCertificates,
   async handle(context, input, inherited) {
     const registered = await lockCertificates(context.em);
     const old = await findCertificate(context.em, input.certificate_id);
-    if (old.status === 'revoked' || old.retiresAt) {
-      throw new Refusal('conflict', 'The certificate is revoked or has been replaced already.');
-    }
+    requireReplaceable(old);
     const candidate = readOffer(context, input);
     refuseOtherUse(candidate, old.uses, [...inherited, ...registered]);
-    const { uses, policy } = old;
-    const row = await register(context, candidate, { uses, policy });
-    old.retiresAt = new Date(context.now.getTime() + (input.overlap_seconds ?? 86_400) * 1000);
-    return {
-      ...certificateView(row, context.now),
-      previous_certificate_id: old.id,
-      previous_valid_until: timestamp(old.retiresAt),
-    };
+    const row = await rotate(context, old, candidate, input.overlap_seconds);
+    return { ...certificateView(row, context.now), ...replacedView(old) };
   },
 });
 
@@ -156,8 +154,7 @@ export const revokeCertificate = operation({
     const row = await findCertificate(em, certificate_id);
     if (row.status === 'active') {
       refuseLast(row, [...inherited, ...registered], now);
-      row.status = 'revoked';
-      emit('certificate.revoked', { certificate_id, thumbprint: row.thumbprint });
+      revoke({ emit }, row);
     }
     return { certificate_id, status: 'revoked' as const };
   },

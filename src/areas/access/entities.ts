@@ -69,6 +69,9 @@ export const ClientCertificate = tenantEntity({
     /** Rotation: the certificate is in force until then. */
     retiresAt: instant().nullable(),
     policy: json<CertificatePolicy>(),
+    lastUsedAt: instant().nullable(),
+    /** Days before its end that the last `certificate.expiring` spoke of. */
+    expiryToldDays: integer().nullable(),
     createdAt: createdAt(),
   },
   uniques: [{ properties: ['organizationId', 'thumbprint'] }],

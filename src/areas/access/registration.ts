@@ -144,9 +144,45 @@ export function refuseLast(row: ClientCertificate, registered: readonly ClientCe
   }
 }
 
+/** The new certificate takes over uses and policy; the old one stays in force for the overlap. */
+export async function rotate(
+  context: Pick<HandleContext, 'em' | 'now' | 'emit'>,
+  old: ClientCertificate,
+  candidate: Candidate,
+  overlapSeconds = 86_400,
+): Promise<ClientCertificate> {
+  const { uses, policy } = old;
+  const row = await register(context, candidate, { uses, policy });
+  old.retiresAt = new Date(context.now.getTime() + overlapSeconds * 1000);
+  context.emit('certificate.rotated', {
+    certificate_id: row.id,
+    thumbprint: row.thumbprint,
+    previous_certificate_id: old.id,
+    previous_valid_until: timestamp(old.retiresAt),
+  });
+  return row;
+}
+
+/** A certificate is followed by one other, not by two. */
+export function requireReplaceable({ status, retiresAt }: ClientCertificate): void {
+  if (status === 'revoked' || retiresAt) {
+    throw new Refusal('conflict', 'The certificate is revoked or has been replaced already.');
+  }
+}
+
+/** At once and for good, on every node with the next request. Again: nothing happens. */
+export function revoke({ emit }: Pick<HandleContext, 'emit'>, row: ClientCertificate): void {
+  if (row.status === 'revoked') return;
+  row.status = 'revoked';
+  emit('certificate.revoked', { certificate_id: row.id, thumbprint: row.thumbprint });
+}
+
 export const certificateStates = ['active', 'retired', 'expired', 'revoked'] as const;
 
-function stateOf({ status, retiresAt, notAfter }: ClientCertificate, now: Date): (typeof certificateStates)[number] {
+export function stateOf(
+  { status, retiresAt, notAfter }: ClientCertificate,
+  now: Date,
+): (typeof certificateStates)[number] {
   if (status === 'revoked') return 'revoked';
   if (retiresAt && retiresAt <= now) return 'retired';
   return notAfter <= now ? 'expired' : 'active';
@@ -163,5 +199,6 @@ export const certificateView = (row: ClientCertificate, now: Date) => ({
   not_before: timestamp(row.notBefore),
   not_after: timestamp(row.notAfter),
   retires_at: row.retiresAt ? timestamp(row.retiresAt) : null,
+  last_used_at: row.lastUsedAt ? timestamp(row.lastUsedAt) : null,
   created_at: timestamp(row.createdAt),
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import {
   createCertificateChallenge,
@@ -7,8 +8,8 @@ import {
   rotateCertificate,
 } from '../../../src/areas/access/certificate-operations.ts';
 import { listOrganizations } from '../../../src/areas/organizations/operations.ts';
+import { type Authority, newRequest } from '../../../src/core/authority.ts';
 import { signDetached } from '../../../src/core/detached-signature.ts';
-import { type Authority, newRequest } from '../../../src/development/authority.ts';
 import { type Kit, startKit, type Tenant } from '../../kit/app.ts';
 import { type Pair, pair } from '../../kit/certificates.ts';
 import { bothDoors, done, pattern, type TestedDoor, through } from '../through.ts';
@@ -58,10 +59,12 @@ describe('client certificates', () => {
           not_before: 'instant',
           not_after: 'instant',
           retires_at: null,
+          last_used_at: null,
           created_at: 'instant',
         });
-        await done(door, holder, listOrganizations);
         expect(await listed(door, output.certificate_id)).to.deep.equal(output);
+        await done(door, holder, listOrganizations);
+        await until(async () => (await listed(door, output.certificate_id)).last_used_at !== null);
       });
 
       it('are refused when another key signed, another text was signed, or the challenge is not ours', async () => {
@@ -169,6 +172,14 @@ describe('client certificates', () => {
     expect(outcome).to.equal(door === 'rest' ? 'certificate_invalid' : 'FailedCheck');
   }
 });
+
+/** Uses are noted beside the request. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await holds()); tries++) {
+    if (tries > 50) throw new Error('it never came true');
+    await sleep(20);
+  }
+}
 
 /** Two certificates over one key. */
 async function sameKey(authority: Authority): Promise<[Pair, Pair]> {

@@ -2,11 +2,11 @@ import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } f
 import { X509CertificateGenerator } from '@peculiar/x509';
 import { expect } from 'chai';
 import { newChallenge, readOffer } from '../../../src/areas/access/registration.ts';
+import { Authority } from '../../../src/core/authority.ts';
 import { TrustStore } from '../../../src/core/certificates.ts';
 import { signDetached } from '../../../src/core/detached-signature.ts';
 import { Keyring } from '../../../src/core/seal.ts';
 import type { Services } from '../../../src/core/services.ts';
-import { Authority } from '../../../src/development/authority.ts';
 import { refusalFrom } from '../../kit/refusal.ts';
 
 describe('an offered certificate', () => {

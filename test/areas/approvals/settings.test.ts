@@ -3,7 +3,7 @@ import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 import { expect } from 'chai';
 import { getApprovalSettings, updateApprovalSettings } from '../../../src/areas/approvals/operations.ts';
 import { createOrgUnit } from '../../../src/areas/organizations/operations.ts';
-import type { Authority } from '../../../src/development/authority.ts';
+import type { Authority } from '../../../src/core/authority.ts';
 import { registerApprovalWebhook, registerCertificate } from '../../../src/operator.ts';
 import { type Kit, startKit, type Tenant } from '../../kit/app.ts';
 import { type Pair, pair } from '../../kit/certificates.ts';

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121135415 extends Migration {
-  override name = 'Migration20261121135415';
+export class Migration20261121140213 extends Migration {
+  override name = 'Migration20261121140213';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -121,7 +121,7 @@ export class Migration20261121135415 extends Migration {
     );
 
     this.addSql(
-      `create table \`client_certificates\` (\`id\` varchar(40) not null, \`thumbprint\` varchar(64) not null, \`pem\` mediumtext not null, \`chain_pem\` mediumtext null, \`subject\` varchar(1000) not null, \`issuer\` varchar(1000) not null, \`serial_number\` varchar(64) not null, \`not_before\` datetime(3) not null, \`not_after\` datetime(3) not null, \`uses\` json not null, \`status\` varchar(40) not null, \`retires_at\` datetime(3) null, \`policy\` json not null, \`created_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
+      `create table \`client_certificates\` (\`id\` varchar(40) not null, \`thumbprint\` varchar(64) not null, \`pem\` mediumtext not null, \`chain_pem\` mediumtext null, \`subject\` varchar(1000) not null, \`issuer\` varchar(1000) not null, \`serial_number\` varchar(64) not null, \`not_before\` datetime(3) not null, \`not_after\` datetime(3) not null, \`uses\` json not null, \`status\` varchar(40) not null, \`retires_at\` datetime(3) null, \`policy\` json not null, \`last_used_at\` datetime(3) null, \`expiry_told_days\` bigint null, \`created_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
     );
     this.addSql(
       `alter table \`client_certificates\` add index \`client_certificates_thumbprint_index\` (\`thumbprint\`);`,

@@ -17,17 +17,12 @@ import {
   X509CertificateGenerator,
   X509CrlGenerator,
 } from '@peculiar/x509';
+import type { KeyPair } from './key-pair.ts';
 
-/** A certificate authority for development, tests and the demo: it signs whatever it is asked to. */
+/** A certificate authority: an operator's, for partners and listeners, and those of development and tests. */
 
-export type KeyKind = 'RSA-2048' | 'P-256' | 'P-384';
-
-/** PEM texts. */
-export interface Issued {
-  readonly certificate: string;
-  /** PKCS#8, not encrypted. */
-  readonly key: string;
-}
+export const keyKinds = ['RSA-2048', 'RSA-3072', 'RSA-4096', 'P-256', 'P-384'] as const;
+export type KeyKind = (typeof keyKinds)[number];
 
 export interface CertificateWish {
   /** Distinguished name, as `CN=Example, O=Partner`. */
@@ -40,16 +35,22 @@ export interface CertificateWish {
   notAfter?: Date;
 }
 
+/** What a revocation list says of one certificate. */
+export interface Revoked {
+  readonly serialNumber: string;
+  readonly since: Date;
+}
+
 const hour = 3_600_000;
 const year = 365 * 24 * hour;
 
+const rsa = <B extends number>(modulusLength: B) =>
+  ({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]), modulusLength }) as const;
+
 const algorithms = {
-  'RSA-2048': {
-    name: 'RSASSA-PKCS1-v1_5',
-    hash: 'SHA-256',
-    publicExponent: new Uint8Array([1, 0, 1]),
-    modulusLength: 2048,
-  },
+  'RSA-2048': rsa(2048),
+  'RSA-3072': rsa(3072),
+  'RSA-4096': rsa(4096),
   'P-256': { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
   'P-384': { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' },
 } as const satisfies Record<KeyKind, object>;
@@ -85,7 +86,7 @@ export class Authority {
   #privateKey: webcrypto.CryptoKey;
   #keyKind: KeyKind;
 
-  private constructor(issued: Issued) {
+  private constructor(issued: KeyPair) {
     const key = createPrivateKey(issued.key);
     this.certificate = issued.certificate;
     this.key = issued.key;
@@ -94,37 +95,41 @@ export class Authority {
     this.#privateKey = key.toCryptoKey(algorithms[this.#keyKind], true, ['sign']);
   }
 
-  /** A new self-signed root, valid for ten years. */
-  static async create(name: string, keyKind: KeyKind = 'P-256'): Promise<Authority> {
+  /** A new self-signed root, valid for ten years unless said otherwise. */
+  static async create(
+    name: string,
+    keyKind: KeyKind = 'P-256',
+    notAfter = new Date(Date.now() + 10 * year),
+  ): Promise<Authority> {
     const keys = await generateKeys(keyKind);
     const certificate = await X509CertificateGenerator.createSelfSigned({
       name,
       keys,
       signingAlgorithm: algorithms[keyKind],
       notBefore: new Date(Date.now() - hour),
-      notAfter: new Date(Date.now() + 10 * year),
+      notAfter,
       extensions: [...authorityExtensions(), await SubjectKeyIdentifierExtension.create(keys.publicKey)],
     });
     return new Authority({ certificate: pemOf(certificate), key: keyPem(keys) });
   }
 
   /** One that was created before. */
-  static open(issued: Issued): Authority {
+  static open(issued: KeyPair): Authority {
     return new Authority(issued);
   }
 
   /** For listeners on this machine. */
-  server(name = 'CN=localhost', keyKind?: KeyKind): Promise<Issued> {
+  server(name = 'CN=localhost', keyKind?: KeyKind): Promise<KeyPair> {
     return this.issue({ name, keyKind, extensions: serverExtensions(['localhost'], ['127.0.0.1', '::1']) });
   }
 
   /** For a partner: TLS, request signatures, and approvals. */
-  client(name: string, keyKind?: KeyKind): Promise<Issued> {
+  client(name: string, keyKind?: KeyKind): Promise<KeyPair> {
     return this.issue({ name, keyKind, extensions: clientExtensions() });
   }
 
   /** Bastion's own: signs SOAP answers and authorization requests. RSA, which every partner's stack can verify. */
-  signing(name: string, keyKind: KeyKind = 'RSA-2048'): Promise<Issued> {
+  signing(name: string, keyKind: KeyKind = 'RSA-2048'): Promise<KeyPair> {
     return this.issue({ name, keyKind, extensions: clientExtensions() });
   }
 
@@ -133,21 +138,25 @@ export class Authority {
     return new Authority(await this.issue({ name, extensions: authorityExtensions(pathLength) }));
   }
 
-  async issue(wish: CertificateWish): Promise<Issued> {
+  async issue(wish: CertificateWish): Promise<KeyPair> {
     const keys = await generateKeys(wish.keyKind ?? this.#keyKind);
     return { certificate: await this.#certify(keys.publicKey, wish), key: keyPem(keys) };
   }
 
-  /** Signs a PKCS#10 request (RFC 2986) for a client certificate; answers the certificate as PEM. */
-  async signRequest(requestPem: string): Promise<string> {
-    const request = new Pkcs10CertificateRequest(requestPem);
+  /**
+   * Signs a PKCS#10 request (RFC 2986), for a client certificate unless the wish says otherwise; answers the certificate as
+   * PEM. Of the request only key and name are taken: what a certificate may be used for is the authority's to say.
+   */
+  async signRequest(requestPem: string, wish: Partial<Omit<CertificateWish, 'keyKind'>> = {}): Promise<string> {
+    const request = readRequest(requestPem);
     if (!(await request.verify())) throw new Error('the request is not signed with its own key');
-    return this.#certify(await request.publicKey.export(), { name: request.subject, extensions: clientExtensions() });
+    const publicKey = await request.publicKey.export();
+    return this.#certify(publicKey, { name: request.subject, extensions: clientExtensions(), ...wish });
   }
 
-  /** A revocation list, PEM, valid from an hour ago for a week unless said otherwise. */
+  /** A revocation list of certificates (PEM) or serial numbers, as PEM, valid from an hour ago for a week unless said otherwise. */
   async revocationList(
-    revoked: readonly string[],
+    revoked: readonly (string | Revoked)[],
     { thisUpdate = new Date(Date.now() - hour), nextUpdate = new Date(Date.now() + 7 * 24 * hour) } = {},
   ): Promise<string> {
     const list = await X509CrlGenerator.create({
@@ -156,10 +165,11 @@ export class Authority {
       nextUpdate,
       signingAlgorithm: algorithms[this.#keyKind],
       signingKey: this.#privateKey,
-      entries: revoked.map(pem => ({
-        serialNumber: new NodeCertificate(pem).serialNumber,
-        revocationDate: thisUpdate,
-      })),
+      entries: revoked.map(each =>
+        typeof each === 'string'
+          ? { serialNumber: new NodeCertificate(each).serialNumber, revocationDate: thisUpdate }
+          : { serialNumber: each.serialNumber, revocationDate: each.since },
+      ),
       extensions: [await AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey)],
     });
     // The library labels it `CRL`, which Node and OpenSSL do not know (RFC 7468 section 6).
@@ -201,6 +211,14 @@ export async function newRequest(
 
 async function generateKeys(keyKind: KeyKind): Promise<webcrypto.CryptoKeyPair> {
   return (await crypto.subtle.generateKey(algorithms[keyKind], true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+}
+
+function readRequest(pem: string): Pkcs10CertificateRequest {
+  try {
+    return new Pkcs10CertificateRequest(pem);
+  } catch (cause) {
+    throw new Error('this is no PKCS#10 certificate request (PEM)', { cause });
+  }
 }
 
 function pemOf(certificate: X509Certificate): string {

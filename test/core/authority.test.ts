@@ -3,10 +3,10 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import { expect } from 'chai';
+import { Authority, newRequest } from '../../src/core/authority.ts';
 import { signingKind } from '../../src/core/detached-signature.ts';
-import { Authority, newRequest } from '../../src/development/authority.ts';
 
-describe('the development authority', () => {
+describe('an authority', () => {
   let authority: Authority;
   before(async () => {
     authority = await Authority.create('CN=Development');

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121135415 extends Migration {
-  override name = 'Migration20261121135415';
+export class Migration20261121140213 extends Migration {
+  override name = 'Migration20261121140213';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -121,7 +121,7 @@ export class Migration20261121135415 extends Migration {
     );
 
     this.addSql(
-      `create table \`client_certificates\` (\`id\` text not null primary key, \`thumbprint\` text not null, \`pem\` mediumtext not null, \`chain_pem\` mediumtext null, \`subject\` text not null, \`issuer\` text not null, \`serial_number\` text not null, \`not_before\` datetime not null, \`not_after\` datetime not null, \`uses\` json not null, \`status\` text not null, \`retires_at\` datetime null, \`policy\` json not null, \`created_at\` datetime not null, \`organization_id\` text not null);`,
+      `create table \`client_certificates\` (\`id\` text not null primary key, \`thumbprint\` text not null, \`pem\` mediumtext not null, \`chain_pem\` mediumtext null, \`subject\` text not null, \`issuer\` text not null, \`serial_number\` text not null, \`not_before\` datetime not null, \`not_after\` datetime not null, \`uses\` json not null, \`status\` text not null, \`retires_at\` datetime null, \`policy\` json not null, \`last_used_at\` datetime null, \`expiry_told_days\` bigint null, \`created_at\` datetime not null, \`organization_id\` text not null);`,
     );
     this.addSql(`create index \`client_certificates_thumbprint_index\` on \`client_certificates\` (\`thumbprint\`);`);
     this.addSql(
