@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import {
   CompiledQuery,
@@ -13,6 +14,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
+import { Checkpoints } from './checkpoints.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /**
@@ -59,12 +61,14 @@ class ReadWriteAdapter extends SqliteAdapter {
 class SqliteDriver implements Driver {
   readonly #file: string;
   readonly #queue: WriteQueue;
+  readonly #checkpoints: Checkpoints;
   #writer!: DatabaseSync;
   #reader!: DatabaseSync;
 
   constructor(file: string, lockTimeoutMs: number) {
     this.#file = file;
     this.#queue = new WriteQueue(lockTimeoutMs);
+    this.#checkpoints = new Checkpoints(file);
   }
 
   async init(): Promise<void> {
@@ -72,11 +76,13 @@ class SqliteDriver implements Driver {
     // Another node opening the same file may hold the lock for the moment in which it turns WAL on.
     await this.#queue.persist(() => this.#writer.exec('pragma journal_mode = wal'));
     this.#writer.exec('pragma synchronous = full; pragma foreign_keys = on');
+    // Checkpoints are made beside it; its own, at 64 MB of log, are for when that fails.
+    this.#writer.exec('pragma wal_autocheckpoint = 16384');
     this.#reader = new DatabaseSync(this.#file, { timeout: 0, readOnly: true });
   }
 
   async acquireConnection(): Promise<SqliteConnection> {
-    return new SqliteConnection(this.#writer, this.#reader, this.#queue);
+    return new SqliteConnection(this.#file, this.#writer, this.#reader, this.#queue, this.#checkpoints);
   }
 
   async beginTransaction(connection: SqliteConnection): Promise<void> {
@@ -84,7 +90,7 @@ class SqliteDriver implements Driver {
   }
 
   async commitTransaction(connection: SqliteConnection): Promise<void> {
-    connection.commit();
+    await connection.commit();
   }
 
   async rollbackTransaction(connection: SqliteConnection): Promise<void> {
@@ -108,21 +114,29 @@ class SqliteDriver implements Driver {
   }
 
   async destroy(): Promise<void> {
+    await this.#checkpoints.stop();
     this.#reader?.close();
     this.#writer?.close();
   }
 }
 
+const muchToSync = 1024 * 1024;
+
 class SqliteConnection implements DatabaseConnection {
+  readonly #file: string;
   readonly #writer: DatabaseSync;
   readonly #reader: DatabaseSync;
   readonly #queue: WriteQueue;
+  readonly #checkpoints: Checkpoints;
   #inTransaction = false;
+  #written = 0;
 
-  constructor(writer: DatabaseSync, reader: DatabaseSync, queue: WriteQueue) {
+  constructor(file: string, writer: DatabaseSync, reader: DatabaseSync, queue: WriteQueue, checkpoints: Checkpoints) {
+    this.#file = file;
     this.#writer = writer;
     this.#reader = reader;
     this.#queue = queue;
+    this.#checkpoints = checkpoints;
   }
 
   async begin(): Promise<void> {
@@ -131,15 +145,20 @@ class SqliteConnection implements DatabaseConnection {
       // `immediate`: a deferred transaction that upgrades to a write can fail half way, and cannot be waited for.
       await this.#queue.persist(() => this.#writer.exec('begin immediate'));
       this.#inTransaction = true;
+      this.#written = 0;
     } catch (error) {
       this.#queue.leave();
       throw error;
     }
   }
 
-  commit(): void {
+  async commit(): Promise<void> {
+    // SQLite has written the bulk of a large transaction into its log by now: what is on the disk before the commit, the
+    // commit need not hold up the event loop for.
+    if (this.#written > muchToSync) await syncFile(`${this.#file}-wal`);
     this.#writer.exec('commit');
     this.#end();
+    this.#checkpoints.committed(this.#written);
   }
 
   rollback(): void {
@@ -153,13 +172,17 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    if (this.#inTransaction) return run(this.#writer, query);
+    if (this.#inTransaction) {
+      this.#written += bytesOf(query);
+      return run(this.#writer, query);
+    }
     if (isRead(query.sql)) return this.#queue.persist(() => run<R>(this.#reader, query));
     await this.#queue.enter();
     try {
       return await this.#queue.persist(() => run<R>(this.#writer, query));
     } finally {
       this.#queue.leave();
+      this.#checkpoints.committed(bytesOf(query));
     }
   }
 
@@ -182,6 +205,18 @@ function run<R>(database: DatabaseSync, query: CompiledQuery): QueryResult<R> {
   if (answersRows) return { rows: statement.all(...parameters).map(withBuffers) as R[] };
   const { changes, lastInsertRowid } = statement.run(...parameters);
   return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+}
+
+async function syncFile(name: string): Promise<void> {
+  const file = await open(name, 'r+');
+  await file.datasync().finally(() => file.close());
+}
+
+/** About what its values add to the log; the rest of a statement is small. */
+function bytesOf({ parameters }: CompiledQuery): number {
+  let bytes = 0;
+  for (const value of parameters) if (value instanceof Uint8Array || typeof value === 'string') bytes += value.length;
+  return bytes;
 }
 
 interface Prepared {

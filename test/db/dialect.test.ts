@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { CompiledQuery, Kysely } from 'kysely';
 import { SqliteDialect } from '../../src/db/dialect.ts';
@@ -43,6 +44,20 @@ describe('the SQLite dialect', () => {
     expect((await raw('pragma journal_mode')).rows).to.deep.equal([{ journal_mode: 'wal' }]);
     expect((await raw('pragma synchronous')).rows).to.deep.equal([{ synchronous: 2 }]);
     expect((await raw('pragma foreign_keys')).rows).to.deep.equal([{ foreign_keys: 1 }]);
+  });
+
+  it('moves what was written into the file by a thread of its own', async () => {
+    const body = Buffer.alloc(1024 * 1024, 7);
+    await db.transaction().execute(async transaction => {
+      for (let id = 1; id <= 24; id++) {
+        await transaction.insertInto('notes').values({ id, text: null, data: body }).execute();
+      }
+    });
+    const file = join(folder, 'test.db');
+    const deadline = Date.now() + 10_000;
+    while (statSync(file).size < 24 * body.length && Date.now() < deadline) await sleep(20);
+    expect(statSync(file).size).to.be.greaterThan(24 * body.length);
+    expect(await ids()).to.have.length(24);
   });
 
   it('reads during an open transaction without waiting, and sees what was committed', async () => {
