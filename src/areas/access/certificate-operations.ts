@@ -35,9 +35,9 @@ const uses = z.enum(['request', 'approval']);
 const certificate = {
   certificate_id: id('cert'),
   thumbprint: z.string().describe('SHA-256 of the DER, 64 hex digits.'),
-  subject: z.string(),
-  issuer: z.string(),
-  serial_number: z.string(),
+  subject: z.string().describe('Distinguished name.'),
+  issuer: z.string().describe('Distinguished name.'),
+  serial_number: z.string().describe('Hex digits.'),
   uses: list(uses),
   status: z.enum(certificateStates),
   not_before: dateTime(),
@@ -62,7 +62,7 @@ export const createCertificateChallenge = operation({
   summary: 'Get a text to sign, which proves the possession of a key.',
   input: z.strictObject({}),
   output: named('CertificateChallenge', {
-    challenge: z.string(),
+    challenge: z.string().describe('Hand this back with the signature.'),
     text: z.string().describe('The exact text to sign, lines separated by a line feed.'),
     expires_at: dateTime(),
   }),
@@ -78,7 +78,10 @@ export const registerCertificate = operation({
   description:
     'It must chain to an approved authority and carry a strong key. One key never serves both uses: who asks must not ' +
     'approve. It counts for the organisation and all beneath it.',
-  input: z.strictObject({ ...offer, uses: list(uses, 1).min(1) }),
+  input: z.strictObject({
+    ...offer,
+    uses: list(uses, 1).min(1).describe('request: it calls Bastion. approval: it signs approvals.'),
+  }),
   output: named('Certificate', certificate),
   prepare: inheritedCertificates,
   async handle(context, input, inherited) {

@@ -129,13 +129,13 @@ export const listApiKeys = operation({
         name: z.string(),
         scopes: list(z.string()),
         org_id: nullable(id('org')).describe('The organisation that the key is bound to.'),
-        member_id: nullable(id('mem')),
+        member_id: nullable(id('mem')).describe('The member that it is for.'),
         doors: list(z.enum(doors)),
-        ip_allowlist: list(z.string()),
+        ip_allowlist: list(z.string()).describe('Narrows the allowed addresses; empty when it does not.'),
         status: z.enum(keyStates),
         created_at: dateTime(),
-        expires_at: nullable(dateTime()),
-        last_used_at: nullable(dateTime()),
+        expires_at: nullable(dateTime()).describe('Null: it does not expire.'),
+        last_used_at: nullable(dateTime()).describe('Null: never.'),
       }),
     ),
     ...pageOutput,
@@ -155,7 +155,11 @@ export const rotateApiKey = operation({
   description:
     'Rotating again within that time stops the oldest secret at once. Only a key that holds all of its scopes may rotate it.',
   input: z.strictObject({ key_id: id('key') }),
-  output: named('RotatedApiKey', { key_id: id('key'), secret: shownOnce, previous_valid_until: dateTime() }),
+  output: named('RotatedApiKey', {
+    key_id: id('key'),
+    secret: shownOnce,
+    previous_valid_until: dateTime().describe('Until then the previous secret works too.'),
+  }),
   async handle({ em, caller, now, emit }, { key_id }) {
     const key = await lockKey(em, key_id);
     refuseStronger(key, caller);
@@ -191,7 +195,11 @@ export const listScopes = operation({
   input: z.strictObject({}),
   output: named('ScopeList', {
     scopes: list(
-      named('Scope', { scope: z.string().describe('resource:action'), product: z.string(), grants: z.string() }),
+      named('Scope', {
+        scope: z.string().describe('resource:action'),
+        product: z.string(),
+        grants: z.string().describe('What it permits.'),
+      }),
     ),
   }),
   handle: async ({ operations }) => ({ scopes: scopeCatalogue(operations) }),
@@ -199,7 +207,7 @@ export const listScopes = operation({
 
 const address = {
   address_id: id('addr'),
-  cidr: z.string(),
+  cidr: z.string().describe('The block; a single address ends in /32 or /128.'),
   label: nullable(z.string()),
   created_at: dateTime(),
 };
@@ -233,7 +241,7 @@ export const addAllowedAddress = operation({
   description: 'It counts for the organisation and all beneath it.',
   input: z.strictObject({
     cidr: addressBlock().describe('Address, or CIDR block without host bits; IPv4 /8 and IPv6 /16 at the largest.'),
-    label: line(100).optional(),
+    label: line(100).optional().describe('What it is, for those who read the list.'),
   }),
   output: named('AllowedAddress', address),
   async handle({ em, now, emit }, { cidr: wanted, label }) {
@@ -285,19 +293,19 @@ export const listAuditEvents = operation({
         event_id: id('aud'),
         occurred_at: dateTime(),
         request_id: nullable(z.string()),
-        operation: z.string(),
-        door: z.string(),
-        outcome: z.string(),
+        operation: z.string().describe('SOAP name of the operation, or the name of the job or command.'),
+        door: z.string().describe('The way it came: rest, soap, worker, job or cli.'),
+        outcome: z.string().describe('done, held, refused; approved or denied for what an approver decided.'),
         code: nullable(z.string()).describe('The error code of a refusal.'),
         actor_kind: z.string().describe('key, job, cli or mail.'),
         actor_id: z.string(),
         actor_name: nullable(z.string()).describe('Label of the API key.'),
-        certificate_thumbprint: nullable(z.string()).describe('Of the TLS connection.'),
+        certificate_thumbprint: nullable(z.string()).describe('Of the TLS connection: SHA-256, 64 hex digits.'),
         signer_thumbprint: nullable(z.string()).describe('Of a SOAP message that another certificate signed.'),
-        address: nullable(z.string()),
+        address: nullable(z.string()).describe('Source address of the request.'),
         target: nullable(z.string()).describe('Id of what was acted on.'),
-        authorization_request_id: nullable(z.string()),
-        customer_approval_ids: list(z.string()),
+        authorization_request_id: nullable(z.string()).describe('Of a request that was held for approval.'),
+        customer_approval_ids: list(z.string()).describe("The approvers' own ids of their approvals."),
       }),
     ),
     ...pageOutput,

@@ -40,10 +40,15 @@ export const registerApprovalWebhook = operation({
   soap: 'RegisterApprovalWebhook',
   scope: 'approvals:write',
   sensitive: true,
-  summary: 'Register a webhook that approves sensitive requests',
+  summary: 'Register a webhook that approves sensitive requests.',
   description:
     'The webhook is challenged at once: it must answer with a signature of the challenge, made with a certificate that is registered for approval.',
-  input: named('RegisterApprovalWebhook', { url: z.url({ protocol: /^https$/ }).max(500) }),
+  input: named('RegisterApprovalWebhook', {
+    url: z
+      .url({ protocol: /^https$/ })
+      .max(500)
+      .describe('HTTPS address that is asked for approvals.'),
+  }),
   output: named('ApprovalWebhook', webhookView),
   check: (context, { url }) => refuseForbiddenAddress(context, url),
   prepare: (context: PrepareContext, { url }) => challenge(context, url),
@@ -59,7 +64,7 @@ export const listApprovalWebhooks = operation({
   rest: 'GET /v3/approval-webhooks',
   soap: 'ListApprovalWebhooks',
   scope: 'approvals:read',
-  summary: 'List the approval webhooks of the organisation',
+  summary: 'List the approval webhooks of the organisation.',
   input: named('ListApprovalWebhooks', pageInput),
   output: named('ApprovalWebhookList', {
     approval_webhooks: list(named('ApprovalWebhookItem', webhookView)),
@@ -76,7 +81,7 @@ export const removeApprovalWebhook = operation({
   soap: 'RemoveApprovalWebhook',
   scope: 'approvals:write',
   sensitive: true,
-  summary: 'Remove an approval webhook; the last one stays',
+  summary: 'Remove an approval webhook; the last one stays.',
   input: named('RemoveApprovalWebhook', { approval_webhook_id: id('apw') }),
   output: named('RemovedApprovalWebhook', { approval_webhook_id: id('apw'), status: z.enum(['removed']) }),
   async handle({ em, emit }, { approval_webhook_id }) {
@@ -112,7 +117,7 @@ export const getApprovalSettings = operation({
   rest: 'GET /v3/approval-settings',
   soap: 'GetApprovalSettings',
   scope: 'approvals:read',
-  summary: 'Read what the organisation demands beyond the always sensitive operations',
+  summary: 'Read what the organisation demands beyond the always sensitive operations.',
   input: named('GetApprovalSettings', {}),
   output: settingsView,
   handle: async ({ em }) => settingsOf(await em.findOne(ApprovalSettings, {})),
@@ -123,12 +128,14 @@ export const updateApprovalSettings = operation({
   soap: 'UpdateApprovalSettings',
   scope: 'approvals:write',
   sensitive: true,
-  summary: 'Change what the organisation demands beyond the always sensitive operations',
+  summary: 'Change what the organisation demands beyond the always sensitive operations.',
   description: 'What ancestors demand unites with it: a descendant can add, never relax.',
   input: named('UpdateApprovalSettings', {
-    sensitive_operations: list(line(100), 200).optional(),
-    quorum: z.int().min(1).max(10).optional(),
-    window_seconds: z.int().min(5).max(300).optional(),
+    sensitive_operations: list(line(100), 200)
+      .optional()
+      .describe('Replaces the list: operations that change something, by SOAP name.'),
+    quorum: z.int().min(1).max(10).optional().describe('Approvals by distinct keys that release a request.'),
+    window_seconds: z.int().min(5).max(300).optional().describe('Seconds the webhooks have to decide.'),
   }),
   output: settingsView,
   async handle({ em, operations, organization }, { sensitive_operations, quorum, window_seconds }) {
@@ -150,15 +157,15 @@ const state = z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled', '
 
 const requestView = {
   authorization_request_id: id('areq'),
-  operation: z.string(),
+  operation: z.string().describe('SOAP name of the operation.'),
   state,
-  requesting_ip: z.string(),
-  digest: z.string(),
+  requesting_ip: z.string().describe('Source address of the request.'),
+  digest: z.string().describe('sha256: and the hex SHA-256 of the text that approvals are bound to.'),
   requested_at: dateTime(),
-  expires_at: dateTime(),
-  decided_at: nullable(dateTime()),
-  finished_at: nullable(dateTime()),
-  customer_approval_ids: list(z.string()),
+  expires_at: dateTime().describe('No approval counts after this instant.'),
+  decided_at: nullable(dateTime()).describe('When it was approved, denied or cancelled.'),
+  finished_at: nullable(dateTime()).describe('When the operation was done, or had failed.'),
+  customer_approval_ids: list(z.string()).describe("The approvers' own ids of their approvals."),
 };
 
 /** Whoever looks after the time is over sees it expired, even before a node has said so in the row. */
@@ -193,7 +200,7 @@ export const getAuthorizationRequest = operation({
   rest: 'GET /v3/authorization-requests/{authorization_request_id}',
   soap: 'GetAuthorizationRequest',
   scope: ownScope,
-  summary: 'Read a request that was held for approval, and what it came to',
+  summary: 'Read a request that was held for approval, and what it came to.',
   description:
     "The requester reads it with the same key; other keys need approvals:read and do not see the result. `result` is the operation's own answer as JSON text; a secret stands in the first reading only.",
   input: named('GetAuthorizationRequest', { authorization_request_id: id('areq') }),
@@ -203,7 +210,7 @@ export const getAuthorizationRequest = operation({
       "The operation's answer as JSON text, once executed; for the requester only.",
     ),
     error: nullable(z.string()).describe('The error code that the request came to.'),
-    message: nullable(z.string()),
+    message: nullable(z.string()).describe('What the error means.'),
   }),
   async handle({ em, caller, services, operations, now }, { authorization_request_id }) {
     const row = await em.findOne(AuthorizationRequest, { id: authorization_request_id });
@@ -224,8 +231,11 @@ export const listAuthorizationRequests = operation({
   rest: 'GET /v3/authorization-requests',
   soap: 'ListAuthorizationRequests',
   scope: 'approvals:read',
-  summary: 'List the requests that were held for approval, newest first',
-  input: named('ListAuthorizationRequests', { state: state.optional(), ...pageInput }),
+  summary: 'List the requests that were held for approval, newest first.',
+  input: named('ListAuthorizationRequests', {
+    state: state.optional().describe('Only requests in this state.'),
+    ...pageInput,
+  }),
   output: named('AuthorizationRequestList', {
     authorization_requests: list(named('AuthorizationRequestItem', requestView)),
     ...pageOutput,
@@ -244,7 +254,7 @@ export const cancelAuthorizationRequest = operation({
   rest: 'DELETE /v3/authorization-requests/{authorization_request_id}',
   soap: 'CancelAuthorizationRequest',
   scope: ownScope,
-  summary: 'Take back a request that still waits for approval',
+  summary: 'Take back a request that still waits for approval.',
   input: named('CancelAuthorizationRequest', { authorization_request_id: id('areq') }),
   output: named('CancelledAuthorizationRequest', { authorization_request_id: id('areq'), state }),
   async handle({ em, caller, now }, { authorization_request_id }) {

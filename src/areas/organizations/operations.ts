@@ -72,7 +72,7 @@ export const createOrganization = operation({
   input: z.strictObject({
     name: line(200).describe('Display name.'),
     parent_id: id('org').optional().describe('The parent; the acting organisation when absent.'),
-    external_id: line(200).optional().describe("The caller's own identifier."),
+    external_id: line(200).optional().describe("The caller's own identifier; need not be unique."),
     plan: line(60).optional().describe('Plan or tier.'),
     data_region: region.optional().describe("Where its data is kept, as us, eu or ca; the parent's when absent."),
   }),
@@ -117,7 +117,7 @@ export const listOrganizations = operation({
         parent_id: nullable(id('org')),
         path,
         status,
-        mailbox_count: count(),
+        mailbox_count: count().describe('Its mailboxes.'),
       }),
     ),
     ...pageOutput,
@@ -172,13 +172,15 @@ export const updateOrganization = operation({
   },
   input: z.strictObject({
     org_id: id('org'),
-    name: line(200).optional(),
-    status: status.optional(),
+    name: line(200).optional().describe('Display name.'),
+    status: status.optional().describe('suspended stops the keys and mailboxes of all beneath it too.'),
     settings: settings().optional().describe('Merged into the stored settings, as enforce_mfa, default_dlp_policy.'),
     parent_id: id('org').optional().describe('The new parent.'),
     limits: named('OrganizationLimitsChange', {
-      seats: nullable(count()).optional().describe('Null lifts the limit.'),
-    }).optional(),
+      seats: nullable(count()).optional().describe('Members at most; null lifts the limit.'),
+    })
+      .optional()
+      .describe('Limits that are absent stay as they are.'),
   }),
   output: organizationView,
   async handle({ em, caller, organization: { id: orgId }, now, emit }, input) {
@@ -214,7 +216,9 @@ export const createOrgUnit = operation({
   summary: 'Create a unit that members are placed in.',
   input: z.strictObject({
     org_id: id('org'),
-    name: line(100).regex(/^[^/]*$/, { message: 'must hold no slash' }),
+    name: line(100)
+      .regex(/^[^/]*$/, { message: 'must hold no slash' })
+      .describe('Unique beside its siblings; no slash.'),
     parent_ou_id: nullable(id('ou')).optional().describe('The unit it stands in; absent or null for none.'),
   }),
   output: named('OrgUnit', {
@@ -298,7 +302,7 @@ export const verifyDomain = operation({
     domain_id: id('dom'),
     domain: z.string(),
     status: domainStatus,
-    verified_at: nullable(dateTime()),
+    verified_at: nullable(dateTime()).describe('Null until the domain is verified.'),
     dns_records: list(
       named('DnsRecordFinding', {
         ...dnsRecord,
@@ -339,7 +343,7 @@ export const inviteMember = operation({
     'read; a custom role grants exactly its scopes. Keys made for the member never hold more.',
   input: z.strictObject({
     org_id: id('org'),
-    email: email(),
+    email: email().describe('Mail address of the person; kept in small letters.'),
     role: line(40).describe('owner, admin, member, readonly, or the id of a custom role of the organisation.'),
     ou_id: id('ou').optional().describe('The unit that the member is placed in.'),
   }),
@@ -372,7 +376,7 @@ export const createRole = operation({
   summary: 'Create a role that grants exactly its scopes.',
   input: z.strictObject({
     org_id: id('org'),
-    name: line(100),
+    name: line(100).describe('Unique within the organisation.'),
     scopes: list(line(100), 200).min(1).describe('Of GET /v3/scopes, and held by the calling key.'),
   }),
   output: named('Role', { role_id: id('role'), name: z.string(), scopes: list(z.string()) }),

@@ -43,11 +43,16 @@ export const sendSecureEmail = operation({
   input: z.strictObject({
     from: email().describe('Sender, on a verified domain of the organisation.'),
     to: list(email(), maxRecipients).min(1).describe('Recipients, each once.'),
-    subject: line(900),
+    subject: line(900).describe('One line of at most 900 characters.'),
     body_html: text(maxBodyCharacters).describe('The body in HTML; a plain-text alternative is made from it.'),
     policy: line(40).optional().describe("DLP policy to apply; the organisation's default when absent."),
-    expires_in: z.int().min(lifetime.min).max(lifetime.max).optional().describe('Lifetime in seconds.'),
-    allow_recall: z.boolean().optional().describe('Whether the sender may recall the message.'),
+    expires_in: z
+      .int()
+      .min(lifetime.min)
+      .max(lifetime.max)
+      .optional()
+      .describe('Lifetime in seconds; 30 days when absent.'),
+    allow_recall: z.boolean().optional().describe('Whether the sender may recall the message; true when absent.'),
     attachments: list(Attachment, maxAttachments).optional().describe('Files; 25 MB together with the body.'),
   }),
   output: named('SecureEmailReceipt', {
@@ -116,14 +121,14 @@ export const getSecureEmail = operation({
     delivery_method: deliveryMethod,
     dlp_action: dlpAction,
     allow_recall: z.boolean(),
-    attempts: z.int().min(0),
+    attempts: z.int().min(0).describe('Attempts to deliver it so far.'),
     created_at: dateTime(),
     expires_at: dateTime(),
     events: list(
       named('SecureEmailEvent', {
         type: z.enum(eventTypes),
         recipient: nullable(email()).describe('Null when it concerns the whole message.'),
-        reply: nullable(z.string()),
+        reply: nullable(z.string()).describe("The relay's reply."),
         at: dateTime(),
       }),
     ).describe('The trail, oldest first; of a longer trail the last 1000.'),

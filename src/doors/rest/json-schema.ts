@@ -46,6 +46,8 @@ function rewritten(schema: JsonSchema): JsonSchema {
 
 function withoutMarks({ binary, secret, id, ...schema }: JsonSchema): JsonSchema {
   const marks = { binary, secret, id };
+  // Where there is a format, it says the same in one word.
+  if (typeof schema.format === 'string' && typeof schema.pattern === 'string') delete schema.pattern;
   // Members of an object may bear these names; marks are never objects.
   for (const [name, value] of Object.entries(marks)) {
     if (typeof value === 'object' && value !== null) schema[name] = value;

@@ -1,16 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { codes } from '../../core/errors.ts';
 import type { JsonSchema } from './json-schema.ts';
 
 /** The parts of the description that are the same whatever Bastion does. */
 
-export const introduction = `Every call passes four controls: the source address is registered; the TLS client certificate is
-registered and signs the request; the API key has the scope; sensitive operations wait for your approval webhook.
+export const introduction = readFileSync(new URL('introduction.md', import.meta.url), 'utf8');
 
-The signature covers five lines joined by a line feed: method, request target as sent (path and query), timestamp,
-nonce, and the lowercase hex SHA-256 of the raw body. \`openssl dgst -sha256 -sign key.pem | base64 -w0\` makes it.
-With \`Bastion-Signature-Version: 2\` it covers host, organisation, key and the deciding headers as well.
+export const exampleRequestId = 'req_01kwh0wwm07kq2xj5s9d3v8m1c';
 
-Refusals are \`{ error, message, request_id, errors }\`. Lists are paginated: hand \`next_cursor\` back as \`cursor\`.`;
+/** In a header of every call, computed by what signs it: no parameters of an operation. */
+const proof = (name: string, description: string) => ({ type: 'apiKey', in: 'header', name, description });
 
 export const securitySchemes = {
   clientCertificate: {
@@ -18,12 +17,19 @@ export const securitySchemes = {
     description: 'A client certificate of an approved authority, registered with Bastion for requests.',
   },
   apiKey: { type: 'http', scheme: 'bearer', description: 'The API key. By itself it opens nothing.' },
-  requestSignature: {
-    type: 'apiKey',
-    in: 'header',
-    name: 'Bastion-Signature',
-    description: 'Base64 signature by the client certificate’s key; see the introduction for what it covers.',
-  },
+  thumbprint: proof(
+    'Bastion-Cert-Thumbprint',
+    'SHA-256 of the client certificate, 64 hex digits, with or without colons.',
+  ),
+  timestamp: proof('Bastion-Timestamp', 'Unix time in seconds, ten digits, at most 60 seconds off.'),
+  nonce: proof(
+    'Bastion-Nonce',
+    '8 to 128 of A-Z, a-z, 0-9, - and _; a string that this certificate has not used before.',
+  ),
+  signature: proof(
+    'Bastion-Signature',
+    'Base64 signature by the key of the client certificate; the introduction says what it covers.',
+  ),
 };
 
 interface HeaderParameter {
@@ -42,44 +48,23 @@ const header = (name: string, required: boolean, description: string, schema: Js
   schema: { type: 'string', ...schema },
 });
 
-/** On every call, beside those of the security schemes. */
-export const callHeaders: Record<string, HeaderParameter> = {
+export const headerParameters = {
   OrgId: header('Bastion-Org-Id', false, 'Acts on this organisation beneath the key’s own; absent: on the key’s own.', {
-    pattern: '^org_[0-9a-z]{26}$',
+    pattern: '^org_[0-9a-hjkmnp-tv-z]{26}$',
   }),
-  CertThumbprint: header(
-    'Bastion-Cert-Thumbprint',
-    true,
-    'SHA-256 of the client certificate, 64 hex digits, with or without colons.',
-    {
-      minLength: 64,
-      maxLength: 95,
-    },
+  IdempotencyKey: header(
+    'Idempotency-Key',
+    false,
+    'The same request under the same key within 24 hours happens once and answers alike.',
+    { minLength: 1, maxLength: 255 },
   ),
-  Timestamp: header('Bastion-Timestamp', true, 'Unix time in seconds, at most 60 seconds off.', {
-    pattern: '^[0-9]{10}$',
-  }),
-  Nonce: header('Bastion-Nonce', true, 'A string that this certificate has not used before.', {
-    pattern: '^[A-Za-z0-9_-]{8,128}$',
-  }),
-  SignatureVersion: header('Bastion-Signature-Version', false, 'What the signature covers; 1 when absent.', {
-    enum: ['1', '2'],
-  }),
+  Prefer: header(
+    'Prefer',
+    false,
+    '`respond-async` answers 202 at once when approval is needed, instead of after up to 45 seconds.',
+    { examples: ['respond-async'] },
+  ),
 };
-
-export const idempotencyHeader = header(
-  'Idempotency-Key',
-  false,
-  'The same request under the same key within 24 hours happens once and answers alike.',
-  { minLength: 1, maxLength: 255 },
-);
-
-export const preferHeader = header(
-  'Prefer',
-  false,
-  '`respond-async` answers 202 at once when approval is needed, instead of after up to 45 seconds.',
-  { examples: ['respond-async'] },
-);
 
 const integerHeader = (description: string) => ({ description, schema: { type: 'integer' } });
 const requestId = { description: 'The request_id of the body.', schema: { type: 'string' } };
@@ -123,4 +108,10 @@ export const pendingSchema: JsonSchema = {
     expires_at: { type: 'string', format: 'date-time', description: 'No approval counts after this instant.' },
   },
   required: ['status', 'authorization_request_id', 'expires_at'],
+};
+
+export const pendingExample = {
+  status: 'pending',
+  authorization_request_id: 'areq_01kwh0wwm0n4s6b8r1t3y5q7w9',
+  expires_at: '2026-07-02T09:01:00Z',
 };

@@ -1,13 +1,14 @@
 import { codes, type ErrorCode } from '../../core/errors.ts';
-import type { Area, Operation } from '../../core/operation.ts';
+import type { Area, Method, Operation } from '../../core/operation.ts';
+import recordedExamples from './examples.json' with { type: 'json' };
 import { type JsonSchema, objectSchema } from './json-schema.ts';
 import {
-  callHeaders,
   errorSchemas,
-  idempotencyHeader,
+  exampleRequestId,
+  headerParameters,
   introduction,
+  pendingExample,
   pendingSchema,
-  preferHeader,
   rateHeaders,
   requestIdHeaders,
   securitySchemes,
@@ -17,6 +18,7 @@ import {
 export function openApi(areas: readonly Area[], url: string) {
   const schemas = new SchemaBook();
   schemas.addAll(Object.entries(errorSchemas));
+  const operations = areas.flatMap(area => area.operations);
   return {
     openapi: '3.1.1',
     info: {
@@ -27,13 +29,14 @@ export function openApi(areas: readonly Area[], url: string) {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: url === '' ? '/' : url }],
-    security: [{ clientCertificate: [], apiKey: [], requestSignature: [] }],
+    // All of them together, on every call.
+    security: [Object.fromEntries(Object.keys(securitySchemes).map(name => [name, []]))],
     tags: areas.map(area => ({ name: area.product })),
     paths: paths(areas, schemas),
     components: {
       schemas: schemas.all(),
-      responses: errorResponses(),
-      parameters: { ...callHeaders, IdempotencyKey: idempotencyHeader, Prefer: preferHeader },
+      responses: Object.assign({}, ...operations.map(op => errorResponses(op))),
+      parameters: headerParameters,
       headers: { ...requestIdHeaders, ...rateHeaders },
       securitySchemes,
     },
@@ -62,18 +65,34 @@ class SchemaBook {
 function paths(areas: readonly Area[], schemas: SchemaBook) {
   const found: Record<string, Record<string, unknown>> = {};
   for (const area of areas) {
-    for (const op of area.operations) {
+    for (const op of area.operations.toSorted(inReadingOrder)) {
       found[op.path] = { ...found[op.path], [op.method.toLowerCase()]: operationObject(area, op, schemas) };
     }
   }
   return found;
 }
 
+const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** By path: an area has its operations in the order of their names in the code, which says nothing to a reader. */
+function inReadingOrder(a: Operation, b: Operation): number {
+  if (a.path === b.path) return methods.indexOf(a.method) - methods.indexOf(b.method);
+  return a.path < b.path ? -1 : 1;
+}
+
+export interface Example {
+  readonly request: Record<string, unknown>;
+  readonly answer: Record<string, unknown>;
+}
+
+/** Played by the contract tests, which keep them true. */
+export const examples: Readonly<Record<string, Example | undefined>> = recordedExamples;
+
 function operationObject(area: Area, op: Operation, schemas: SchemaBook) {
   const input = objectSchema(op.input, 'input');
   const output = objectSchema(op.output, 'output');
   schemas.addAll([...input.named, ...output.named]);
-  const errors = errorsOf(op);
+  const example = examples[op.soap];
   return {
     operationId: op.soap,
     tags: [area.product],
@@ -81,67 +100,67 @@ function operationObject(area: Area, op: Operation, schemas: SchemaBook) {
     description: description(op),
     'x-bastion-scope': op.scope,
     'x-bastion-sensitive': op.sensitive !== undefined,
-    'x-bastion-errors': errors,
-    parameters: [...inputParameters(op, input.schema), ...headerParameters(op)],
-    ...requestBody(op, input.schema),
+    'x-bastion-errors': errorsOf(op),
+    parameters: [...inputParameters(op, input.schema, example), ...headersOf(op)],
+    ...requestBody(op, input.schema, example),
     responses: {
-      200: answer('Done.', withRequestId(output.schema)),
-      ...(op.sensitive && { 202: held() }),
+      200: answer('Done.', output.schema, example?.answer),
+      ...(!op.readOnly && { 202: held() }),
       ...Object.fromEntries(
-        statusesOf(errors).map(status => [status, { $ref: `#/components/responses/Error${status}` }]),
+        errorsByStatus(op).map(([status, found]) => [status, { $ref: referenceTo(status, found) }]),
       ),
     },
   };
 }
 
 function description(op: Operation): string {
-  const lines = [op.description, `Scope: \`${op.scope}\`.`];
-  if (op.sensitive) {
-    const when = typeof op.sensitive === 'object' ? op.sensitive.because : 'always';
-    lines.push(`Sensitive (${when}): it is carried out only after the approval webhook has approved it.`);
-  } else if (!op.readOnly) {
-    lines.push('Not sensitive by itself; an organisation may demand approval for it.');
-  }
+  const lines = [op.description, `**Scope:** \`${op.scope}\``, `**Approval:** ${approval(op)}`];
   return lines.filter(line => line !== undefined).join('\n\n');
+}
+
+function approval({ sensitive, readOnly }: Operation): string {
+  if (readOnly) return 'never; it only reads.';
+  if (sensitive === true) return 'always; it is carried out once the approval webhook has approved it.';
+  if (sensitive) return `for some changes. ${sensitive.because}`;
+  return 'only where an organisation demands it.';
 }
 
 const takesBody = (op: Operation): boolean => op.method !== 'GET' && op.method !== 'DELETE';
 
-function inputParameters(op: Operation, { properties = {}, required = [] }: JsonSchema) {
+function inputParameters(op: Operation, { properties = {}, required = [] }: JsonSchema, example?: Example) {
   const names = takesBody(op) ? op.pathParameters : [...op.pathParameters, ...queryMembers(op, properties)];
   return names.map(name => {
     const { description, ...schema } = properties[name]!;
     const inPath = op.pathParameters.includes(name);
-    return { name, in: inPath ? 'path' : 'query', required: inPath || required.includes(name), description, schema };
+    const place = { name, in: inPath ? 'path' : 'query', required: inPath || required.includes(name) };
+    return { ...place, description, schema, example: example?.request[name] };
   });
 }
 
 const queryMembers = (op: Operation, properties: Record<string, JsonSchema>): string[] =>
   Object.keys(properties).filter(name => !op.pathParameters.includes(name));
 
-function headerParameters(op: Operation) {
-  const names = [
-    ...Object.keys(callHeaders),
-    ...(op.method === 'POST' ? ['IdempotencyKey'] : []),
-    ...(op.readOnly ? [] : ['Prefer']),
-  ];
+function headersOf(op: Operation) {
+  const names: (keyof typeof headerParameters)[] = ['OrgId'];
+  if (op.method === 'POST') names.push('IdempotencyKey');
+  if (!op.readOnly) names.push('Prefer');
   return names.map(name => ({ $ref: `#/components/parameters/${name}` }));
 }
 
-function requestBody(op: Operation, schema: JsonSchema) {
+function requestBody(op: Operation, schema: JsonSchema, example?: Example) {
   const members = queryMembers(op, schema.properties ?? {});
   if (!takesBody(op) || members.length === 0) return {};
   const properties = Object.fromEntries(members.map(name => [name, schema.properties![name]!]));
   const required = members.filter(name => schema.required?.includes(name));
   const body = { ...schema, properties, ...(required.length > 0 ? { required } : { required: undefined }) };
-  return { requestBody: { required: required.length > 0, content: json(body) } };
+  const sent = example && Object.fromEntries(members.map(name => [name, example.request[name]]));
+  return { requestBody: { required: required.length > 0, content: json(body, sent) } };
 }
 
 function withRequestId(schema: JsonSchema): JsonSchema {
   const request_id = {
     type: 'string',
     description: 'Name it when you ask for support.',
-    examples: ['req_01jd4m6r7s8t9v0w1x2y3z4a5b'],
   };
   return {
     ...schema,
@@ -150,19 +169,19 @@ function withRequestId(schema: JsonSchema): JsonSchema {
   };
 }
 
-const json = (schema: JsonSchema) => ({ 'application/json': { schema } });
+const json = (schema: JsonSchema, example?: object) => ({ 'application/json': { schema, example } });
 
 const headerRefs = (names: object) =>
   Object.fromEntries(Object.keys(names).map(name => [name, { $ref: `#/components/headers/${name}` }]));
 
-const answer = (text: string, schema: JsonSchema, headers: object = {}) => ({
+const answer = (text: string, schema: JsonSchema, example: object | undefined, headers: object = {}) => ({
   description: text,
   headers: { ...headerRefs({ ...requestIdHeaders, ...rateHeaders }), ...headers },
-  content: json(schema),
+  content: json(withRequestId(schema), example && { ...example, request_id: exampleRequestId }),
 });
 
 const held = () =>
-  answer('The request waits for approval. Poll the address in Location.', withRequestId(pendingSchema), {
+  answer('The request waits for approval. Poll the address in Location.', pendingSchema, pendingExample, {
     Location: { description: 'Where its state can be read.', schema: { type: 'string' } },
   });
 
@@ -206,31 +225,29 @@ function errorsOf(op: Operation): ErrorCode[] {
 
 const when = (condition: boolean, ...found: ErrorCode[]): ErrorCode[] => (condition ? found : []);
 
-const statusesOf = (errors: readonly ErrorCode[]): number[] =>
-  [...new Set(errors.map(code => codes[code].status))].sort((a, b) => a - b);
+const errorsByStatus = (op: Operation): [number, ErrorCode[]][] =>
+  [...Map.groupBy(errorsOf(op), code => codes[code].status)].sort(([a], [b]) => a - b);
 
-/** One response per status, naming its codes. */
-function errorResponses() {
-  const byStatus = Map.groupBy(Object.keys(codes) as ErrorCode[], code => codes[code].status);
-  return Object.fromEntries(
-    [...byStatus].map(([status, found]) => [`Error${status}`, errorResponse(status, found)]).sort(),
+/** Operations that can meet the same refusals share one response; its name says which those are. */
+const nameOf = (status: number, found: readonly ErrorCode[]) => [status, ...found].join('.');
+
+const referenceTo = (status: number, found: readonly ErrorCode[]) => `#/components/responses/${nameOf(status, found)}`;
+
+const errorResponses = (op: Operation) =>
+  Object.fromEntries(
+    errorsByStatus(op).map(([status, found]) => [nameOf(status, found), errorResponse(status, found)]),
   );
-}
 
 function errorResponse(status: number, found: readonly ErrorCode[]) {
   const lines = found.map(code => `- \`${code}\`: ${codes[code].message}`);
   const retry = {
     'Retry-After': { description: 'Seconds to wait before the same request.', schema: { type: 'integer' } },
   };
-  const example = {
-    error: found[0],
-    message: codes[found[0]!].message,
-    request_id: 'req_01jd4m6r7s8t9v0w1x2y3z4a5b',
-    errors: [],
-  };
+  const [first] = found;
+  const example = { error: first, message: codes[first!].message, request_id: exampleRequestId, errors: [] };
   return {
     description: lines.join('\n'),
     headers: { ...headerRefs(requestIdHeaders), ...(status === 429 || status === 503 ? retry : {}) },
-    content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' }, example } },
+    content: json({ $ref: '#/components/schemas/Error' }, example),
   };
 }

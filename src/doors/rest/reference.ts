@@ -25,16 +25,35 @@ const page = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Bastion API reference</title>
 <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="/docs/page.css">
 </head>
 <body>
 <main id="reference"></main>
+<noscript><p>This page needs JavaScript. All that it shows is in <a href="/openapi.json">/openapi.json</a>.</p></noscript>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>
 </html>
+`;
+
+/**
+ * Nothing is tried from here, everything is JSON and nothing has links, so that their controls would choose nothing. What all
+ * answers share, their headers and the form of a refusal, stands in the introduction; beneath each operation it would bury
+ * what is its own.
+ */
+const style = `body { margin: 0; }
+.swagger-ui .auth-wrapper, .swagger-ui .authorization__btn, .swagger-ui .parameters [disabled],
+.swagger-ui .response-controls, .swagger-ui .response-col_links, .swagger-ui .body-param-options,
+.swagger-ui .opblock-section-request-body .content-type-wrapper,
+.swagger-ui .response:not([data-code^="2"]) .model-example,
+.swagger-ui .response:not([data-code="202"]) .headers-wrapper { display: none; }
+.swagger-ui .info pre { white-space: pre-wrap; }
+.swagger-ui .response .renderedMarkdown :is(p, ul) { margin: 0; padding: 0; list-style: none; }
+@media (max-width: 700px) { .swagger-ui .opblock .opblock-summary-operation-id { display: none; } }
 `;
 
 /** Requests need a client certificate and a signature, which a page cannot make: nothing to try from here. */
@@ -42,6 +61,7 @@ const start = `SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#reference',
   deepLinking: true,
+  displayOperationId: true,
   defaultModelsExpandDepth: 0,
   supportedSubmitMethods: [],
   validatorUrl: null,
@@ -66,6 +86,9 @@ export function reference(areas: readonly Area[], { settings }: Services): Route
   });
   serve('/docs', (_request, response) => {
     response.set('Content-Security-Policy', pagePolicy).type('html').send(page);
+  });
+  serve('/docs/page.css', (_request, response) => {
+    response.type('css').send(style);
   });
   serve('/docs/start.js', (_request, response) => {
     response.type('text/javascript').send(start);

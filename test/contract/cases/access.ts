@@ -17,6 +17,7 @@ import {
   revokeApiKey,
   rotateApiKey,
 } from '../../../src/areas/access/operations.ts';
+import { createOrganization } from '../../../src/areas/organizations/operations.ts';
 import { signDetached } from '../../../src/core/detached-signature.ts';
 import { done } from '../../areas/through.ts';
 import { type Pair, pair } from '../../kit/certificates.ts';
@@ -85,5 +86,12 @@ export const accessCases: Case[] = [
       return { address_id: (await done('rest', party, addAllowedAddress, block)).address_id };
     },
   },
-  { op: listAuditEvents, input: () => ({ operation: 'CreateOrganization', limit: 5 }), varying: ['door'] },
+  {
+    op: listAuditEvents,
+    async input(party) {
+      await done('rest', party, createOrganization, { name: `Acme — ${party.next()}` });
+      return { operation: 'CreateOrganization', limit: 5 };
+    },
+    varying: ['door'],
+  },
 ];

@@ -46,6 +46,13 @@ export const approvalCases: Case[] = [
     input: () => ({ sensitive_operations: ['CreateRole'], quorum: 1, window_seconds: 120 }),
   },
   { op: getAuthorizationRequest, path: decided, varying: ['result', 'digest'] },
-  { op: listAuthorizationRequests, input: () => ({ state: 'executed', limit: 2 }), varying: ['digest', 'next_cursor'] },
+  {
+    op: listAuthorizationRequests,
+    async input(party) {
+      await decided(party);
+      return { state: 'executed', limit: 2 };
+    },
+    varying: ['digest', 'next_cursor'],
+  },
   { op: cancelAuthorizationRequest, path: waiting },
 ];

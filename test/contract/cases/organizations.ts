@@ -19,7 +19,13 @@ export const organizationCases: Case[] = [
     op: createOrganization,
     input: () => ({ name: 'Acme — East', external_id: 'CUST-4021', plan: 'enterprise', data_region: 'us' }),
   },
-  { op: listOrganizations, input: ({ id }) => ({ parent_id: id, limit: 5 }) },
+  {
+    op: listOrganizations,
+    async input(party) {
+      await done('rest', party, createOrganization, { name: `Acme — ${party.next()}` });
+      return { parent_id: party.id, limit: 5 };
+    },
+  },
   { op: getOrganization, path: own },
   { op: updateOrganization, path: own, input: () => ({ status: 'active', settings: { enforce_mfa: true } }) },
   { op: createOrgUnit, path: own, input: () => ({ name: 'Clinical', parent_ou_id: null }) },

@@ -283,6 +283,7 @@ describe('the REST door', () => {
       for (const path of [
         '/openapi.json',
         '/docs',
+        '/docs/page.css',
         '/docs/start.js',
         '/docs/swagger-ui.css',
         '/docs/swagger-ui-bundle.js',
