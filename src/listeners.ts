@@ -1,6 +1,6 @@
 import { createServer as createHttpServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ReadyConfig } from './config.ts';
 import { Refusal } from './core/errors.ts';
@@ -58,9 +58,11 @@ export function listen(variable: string, host: string, port: number, handler: Re
 
 /** What is no HTTP reaches no door; it gets an answer of the same shape all the same. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // A failed or unfinished handshake has nobody to answer to.
+  // A failed or unfinished handshake has nobody to answer to. Browsers hold connections in reserve: an answer on one that has
+  // asked nothing would be taken for that to its first request.
   const isHttp = /^(?:HPE|ERR_HTTP)_/.test(error.code ?? '');
-  if (!isHttp || !socket.writable) return void socket.destroy();
+  const hasAsked = (socket as Socket).bytesRead > 0;
+  if (!isHttp || !hasAsked || !socket.writable) return void socket.destroy();
   const refusal = new Refusal(
     error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'malformed',
     'This is no readable HTTP request.',

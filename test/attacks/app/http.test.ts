@@ -174,4 +174,19 @@ describe('HTTP that no client sends', () => {
     const silence = new Promise<void>(resolve => silent.once('close', () => resolve()).on('error', () => undefined));
     await silence;
   }).timeout(8000);
+
+  it('whoever asks nothing is told nothing: a browser would take it for the answer to its first request', async () => {
+    const { server } = kit.app.rest;
+    const patience = server.headersTimeout;
+    server.headersTimeout = 100;
+    try {
+      const [silent, slow] = [await connection(), await connection()];
+      slow.write('GET / HTTP/1.1\r\n');
+      await Promise.all([silent.closed, slow.closed]);
+      expect(await silent.until(() => true)).to.equal('');
+      expect(statusesOf(await slow.until(() => true))).to.deep.equal([400]);
+    } finally {
+      server.headersTimeout = patience;
+    }
+  }).timeout(12_000);
 });
