@@ -71,6 +71,31 @@ export const clients: readonly Client[] = [
     build: ['sh', `${folder('gsoap')}/build.sh`],
     run: ['$BUILD/cases'],
   },
+  {
+    name: 'SOAP::WSDL with XML::LibXML',
+    folder: 'soap-wsdl',
+    packages: [
+      'libcrypt-openssl-rsa-perl',
+      'libcrypt-openssl-x509-perl',
+      'liblwp-protocol-https-perl',
+      'libsoap-wsdl-perl',
+      'libxml-libxml-perl',
+    ],
+    version: [
+      'perl',
+      '-MSOAP::WSDL',
+      '-MXML::LibXML',
+      '-MCrypt::OpenSSL::RSA',
+      '-MCrypt::OpenSSL::X509',
+      '-MLWP::Protocol::https',
+      '-e',
+      'print $SOAP::WSDL::VERSION',
+    ],
+    versionPattern: /[\d.]+/,
+    build: ['sh', '-c', 'wsdl2perl -b . "file://$PWD/secure-email.wsdl"'],
+    run: ['perl', `${folder('soap-wsdl')}/cases.pl`],
+    without: { 'attachment (MTOM)': 'SOAP::WSDL knows no MTOM' },
+  },
 ];
 
 if (import.meta.main) console.log([...new Set(clients.flatMap(client => client.packages))].sort().join(' '));
