@@ -105,7 +105,10 @@ export const listCertificates = operation({
   },
 });
 
-const replaced = { previous_certificate_id: id('cert'), previous_valid_until: dateTime() };
+const replaced = {
+  previous_certificate_id: id('cert'),
+  previous_valid_until: dateTime().describe('Until then the old certificate is in force too.'),
+};
 
 const replacedView = ({ id: previous_certificate_id, retiresAt }: ClientCertificate) => ({
   previous_certificate_id,
