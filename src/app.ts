@@ -156,6 +156,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     config,
     config.ports.rest,
     restDoor({ gate, run, areas, services }),
+    server => gate.guard('rest', server),
   );
   doors.push(rest);
   const soap = await listenTls(
@@ -163,6 +164,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     config,
     config.ports.soap,
     soapDoor({ gate: soapGate(gate), run: run.run, areas, services }),
+    server => gate.guard('soap', server),
   );
   doors.push(soap);
   Object.assign(services.settings, {

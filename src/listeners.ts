@@ -1,5 +1,5 @@
 import { createServer as createHttpServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ReadyConfig } from './config.ts';
@@ -27,6 +27,7 @@ export function listenTls(
   config: ReadyConfig,
   port: number,
   handler: RequestListener,
+  guard: (server: TlsServer) => void,
 ): Promise<Listener> {
   const server = createTlsServer({
     cert: config.tls.certificate,
@@ -38,11 +39,12 @@ export function listenTls(
     sessionTimeout: 60,
     // Until then a stranger has cost memory and shown nothing: Node would wait two minutes.
     handshakeTimeout: 5_000,
-    headersTimeout: 15_000,
-    connectionsCheckingInterval: 5_000,
+    headersTimeout: 10_000,
+    connectionsCheckingInterval: 1_000,
     requestTimeout: 120_000,
     maxHeaderSize: 32 * 1024,
   });
+  guard(server);
   server.on('request', handler);
   // With a listener of our own Node leaves the interim answer to us: the headers must have passed first.
   server.on('checkContinue', handler);

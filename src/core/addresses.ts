@@ -22,6 +22,12 @@ export function normalizeAddress(text: string): string | undefined {
   return octets === undefined ? undefined : ipaddr.fromByteArray(octets).toString();
 }
 
+/** What one subscriber is given: an IPv4 address, or the /64 that an IPv6 address lies in. `address` is normalised. */
+export function subscriberOf(address: string): string {
+  const octets = octetsOf(address)!;
+  return networkKey(octets, octets.length === 4 ? 32 : 64);
+}
+
 /** Whether every address of `inner` lies in `outer`; both normalised. */
 export function blockWithin(inner: string, outer: string): boolean {
   const [innerAddress, innerLength] = inner.split('/');

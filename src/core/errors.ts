@@ -102,6 +102,11 @@ export class Refusal extends Error {
   get status(): number {
     return codes[this.code].status;
   }
+
+  /** What the log may say beyond the message. Errors of our own are not for it: drivers write values into theirs. */
+  get reason(): string | undefined {
+    return this.status < 500 && this.cause instanceof Error ? this.cause.message : undefined;
+  }
 }
 
 /** A single value that breaks a rule: 422 with one field error. */

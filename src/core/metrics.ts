@@ -27,6 +27,13 @@ export function createMetrics() {
       labelNames: ['door', 'code'] as const,
       registers,
     }),
+    /** One too many: closed before their handshake. */
+    connectionsRefused: new Counter({
+      name: 'bastion_connections_refused_total',
+      help: 'Connections closed because there were too many, by door.',
+      labelNames: ['door'] as const,
+      registers,
+    }),
     jobs: new Counter({
       name: 'bastion_jobs_total',
       help: 'Finished job runs by job and outcome.',

@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { normalizeAddress } from '../core/addresses.ts';
 import type { Door } from '../core/caller.ts';
@@ -24,10 +25,15 @@ export function arrivalOf(
   facts: Pick<Arrival, 'door' | 'requestId' | 'receivedAt'>,
   proxies: ReadonlySet<string>,
 ): Arrival {
-  const peer = proxies.size === 0 ? undefined : peerCertificate(request);
-  const viaProxy = peer !== undefined && proxies.has(thumbprintOf(peer));
+  const viaProxy = isProxy(request.socket, proxies);
   const source = viaProxy ? lastForwardedFor(request.rawHeaders) : request.socket.remoteAddress;
   return { ...facts, request, viaProxy, address: source === undefined ? undefined : normalizeAddress(source) };
+}
+
+/** Its certificate, which the handshake proved, is one of the operator's proxies'. */
+export function isProxy(socket: Socket, proxies: ReadonlySet<string>): boolean {
+  const peer = proxies.size === 0 ? undefined : peerCertificate(socket);
+  return peer !== undefined && proxies.has(thumbprintOf(peer));
 }
 
 /**
@@ -40,7 +46,7 @@ export function clientCertificate({ request, viaProxy }: Arrival): X509Certifica
   if (!viaProxy) {
     if (forwarded.length + chain.length > 0)
       throw new Refusal('malformed', 'Client-Cert is accepted from proxies only.');
-    return peerCertificate(request);
+    return peerCertificate(request.socket);
   }
   if (forwarded.length > 1) throw new Refusal('malformed', 'Client-Cert is there more than once.');
   return forwarded[0] === undefined ? undefined : readClientCert(forwarded[0]);
@@ -49,7 +55,7 @@ export function clientCertificate({ request, viaProxy }: Arrival): X509Certifica
 const peers = new WeakMap<object, X509Certificate>();
 
 /** The handshake proves that the peer holds the key of this certificate, whoever issued it. */
-function peerCertificate({ socket }: IncomingMessage): X509Certificate | undefined {
+function peerCertificate(socket: Socket): X509Certificate | undefined {
   const known = peers.get(socket);
   if (known) return known;
   const certificate = (socket as TLSSocket).getPeerX509Certificate?.();

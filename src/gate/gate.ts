@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Server } from 'node:https';
 import { isTrusted } from '../areas/access/credentials.ts';
 import { ApiKey, ClientCertificate } from '../areas/access/entities.ts';
 import type { Caller, Door } from '../core/caller.ts';
@@ -7,7 +8,9 @@ import type { Services } from '../core/services.ts';
 import type { UsedOnce } from '../db/once.ts';
 import type { Database, EntityManager } from '../db/orm.ts';
 import { AllowedAddresses } from './allowed-addresses.ts';
-import { type Arrival, arrivalOf } from './arrival.ts';
+import { type Arrival, arrivalOf, isProxy } from './arrival.ts';
+import { type BodyLease, BodyRoom } from './body-room.ts';
+import { guardConnections } from './connections.ts';
 import {
   type Claimed,
   type Identified,
@@ -18,6 +21,8 @@ import {
 } from './identity.ts';
 import { type Allowance, Limits } from './limits.ts';
 import { certificatesOf, findRegistrations } from './records.ts';
+import { capacities } from './room.ts';
+import { type Stranger, Strangers } from './strangers.ts';
 
 interface GateParts {
   readonly db: Database;
@@ -51,6 +56,8 @@ export class Gate {
   readonly #proxies: ReadonlySet<string>;
   readonly #addresses: AllowedAddresses;
   readonly #limits: Limits;
+  readonly #strangers: Strangers;
+  readonly #bodies = new BodyRoom(capacities.bodies);
   readonly #noted = new Map<string, number>();
   #noting: Promise<unknown> = Promise.resolve();
 
@@ -59,6 +66,7 @@ export class Gate {
     this.#parts = parts;
     this.#proxies = new Set(parts.proxyThumbprints);
     this.#limits = new Limits(db, parts.rateLimit);
+    this.#strangers = new Strangers(services);
     this.#addresses = new AllowedAddresses(db, error =>
       services.log.error({ err: error }, 'the allowlists could not be read; those from before stay in use'),
     );
@@ -71,12 +79,27 @@ export class Gate {
   async stop(): Promise<void> {
     await this.#addresses.stop();
     await this.#noting;
+    this.#strangers.sumUp();
     await this.#limits.close();
   }
 
   /** Takes changed allowlists into use at once; otherwise it takes a second. */
   reloadAddresses(): Promise<void> {
     return this.#addresses.reload();
+  }
+
+  /** Step 0: how many connections a listener keeps, before anything is known of them but their address. */
+  guard(door: Door, server: Server): void {
+    guardConnections(server, {
+      isListed: address => this.#addresses.has(address),
+      isProxy: socket => isProxy(socket, this.#proxies),
+      onRefused: () => this.#parts.services.metrics.connectionsRefused.inc({ door }),
+    });
+  }
+
+  /** Counts and logs the refusal of whoever did not become a caller. */
+  refused(stranger: Stranger, refusal: Refusal): void {
+    this.#strangers.refused(stranger, refusal);
   }
 
   /** Step 1, in memory: the source address stands in some allowlist, and sends no more than one should. */
@@ -98,9 +121,10 @@ export class Gate {
     return identifyCertificate(this.#parts, arrival);
   }
 
-  /** Step 3: the certificate's bucket, before the body is asked for. */
-  admitBody({ thumbprint }: Pick<RequestCertificate, 'thumbprint'>): void {
+  /** Step 3: the certificate's bucket, before the body is asked for; answers the room that the body may take. */
+  admitBody({ thumbprint }: Pick<RequestCertificate, 'thumbprint'>): BodyLease {
     this.#limits.admitCertificate(thumbprint);
+    return this.#bodies.open(thumbprint);
   }
 
   /** The certificates with which the identified organisation, or one above it, may sign requests now. */

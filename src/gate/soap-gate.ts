@@ -3,6 +3,7 @@ import type { Caller } from '../core/caller.ts';
 import { normalizeThumbprint, thumbprintOf } from '../core/certificates.ts';
 import { Refusal } from '../core/errors.ts';
 import type { Arrival } from './arrival.ts';
+import type { BodyLease } from './body-room.ts';
 import { type CertificateReference, isNamedBy } from './certificate-selection.ts';
 import type { Gate } from './gate.ts';
 import type { Identified, RequestCertificate } from './identity.ts';
@@ -29,16 +30,19 @@ export function soapGate(gate: Gate) {
     if (!arrival) throw new Error('the address was not admitted');
     return arrival;
   };
-  const counted = new WeakSet<IncomingMessage>();
+  const leases = new WeakMap<IncomingMessage, BodyLease>();
   /** Once a message: one whose key stands in the envelope is counted before that is read, and identified after. */
   const admitBody = ({ request }: Visit, certificate: Pick<RequestCertificate, 'thumbprint'>): void => {
-    if (counted.has(request)) return;
-    counted.add(request);
-    gate.admitBody(certificate);
+    if (!leases.has(request)) leases.set(request, gate.admitBody(certificate));
   };
   return {
     admit({ request, requestId, receivedAt }: Visit): void {
       arrivals.set(request, gate.admit(request, { door: 'soap', requestId, receivedAt }));
+    },
+
+    refused({ request, requestId }: Visit, refusal: Refusal): void {
+      const address = arrivals.get(request)?.address ?? request.socket.remoteAddress;
+      gate.refused({ door: 'soap', requestId, address }, refusal);
     },
 
     async admitCertificate(visit: Visit): Promise<void> {
@@ -49,6 +53,12 @@ export function soapGate(gate: Gate) {
       const identity = await gate.identify(arrivalOf(visit), { ...claimed, thumbprint: claimedThumbprint(visit) });
       admitBody(visit, identity.certificate);
       return identity;
+    },
+
+    room({ request }: Visit): BodyLease {
+      const lease = leases.get(request);
+      if (!lease) throw new Error('the body was not admitted');
+      return lease;
     },
 
     actsForAnother({ key, acting }: Identified): boolean {

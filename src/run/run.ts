@@ -51,7 +51,7 @@ async function run(parts: Parts, op: Operation, caller: Caller, read: ReadInput)
     return answer;
   } catch (error) {
     const refusal = asRefusal(error);
-    log.info({ ...facts, outcome: refusal.code }, 'request');
+    log.info({ ...facts, outcome: refusal.code, cause: refusal.reason }, 'request');
     // Without a database there is no row; the refusal stands all the same.
     await auditRefusal(parts, op, caller, refusal).catch(failure =>
       log.error({ ...facts, err: failure }, 'not audited'),

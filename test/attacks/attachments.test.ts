@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
-import { type AttachmentClaim, bindAttachments, SpoolRoom } from '../../src/doors/soap/attachments.ts';
+import { type AttachmentClaim, bindAttachments, Spool } from '../../src/doors/soap/attachments.ts';
 import { readMessage, writeRelated } from '../../src/doors/soap/multipart.ts';
 import { verifyEnvelope } from '../../src/doors/soap/verify.ts';
 import { refusalFrom } from '../kit/refusal.ts';
@@ -23,10 +23,8 @@ describe('attachments on the wire', () => {
   const sha256 = createHash('sha256').update(report).digest('hex');
   const signedClaim: AttachmentClaim[] = [{ contentId: 'report' }];
   let partner: Partner;
-  let room: SpoolRoom;
   before(async () => {
     partner = await newPartner();
-    room = new SpoolRoom(10_000_000);
   });
 
   /** All the way that a message takes, but for the decoder, whose finds are given as claims. */
@@ -40,7 +38,7 @@ describe('attachments on the wire', () => {
       resolve: async () => partner,
       early: (contentId, limit) => message.early(contentId, limit),
     });
-    await using spool = room.open();
+    await using spool = new Spool();
     const kept = [];
     for await (const part of message.attachments()) {
       kept.push(await spool.keep(part, signed.attachments.get(part.contentId)));

@@ -26,7 +26,7 @@ async function readAll(
 ): Promise<void> {
   const pieces: Buffer[] = [];
   for (let at = 0; at < octets.length; at += piece) pieces.push(octets.subarray(at, at + piece));
-  const message = await readMessage(Readable.from(pieces), contentType, limits);
+  const message = await readMessage(Readable.from(pieces), contentType, undefined, limits);
   for await (const part of message.attachments()) for await (const chunk of part.content) void chunk;
 }
 

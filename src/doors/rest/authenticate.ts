@@ -1,4 +1,3 @@
-import { finished } from 'node:stream';
 import type { Request, Response } from 'express';
 import { Refusal } from '../../core/errors.ts';
 import type { Arrival } from '../../gate/arrival.ts';
@@ -11,16 +10,13 @@ import {
   singleHeaders,
   verifyRequestSignature,
 } from '../../gate/signature.ts';
-import { type BodyRoom, readBody } from './body.ts';
+import { readBody } from './body.ts';
 
-/** Steps 2 to 6 of the gate; afterwards `response.locals` holds `caller` and the body's `octets`. */
-export async function authenticate(
-  gate: Gate,
-  room: BodyRoom,
-  request: Request,
-  response: Response,
-  bodyLimit: number,
-): Promise<void> {
+/**
+ * Steps 2 to 6 of the gate; afterwards `response.locals` holds `caller` and the body's `octets`, and their `lease`, which
+ * whoever answers gives back.
+ */
+export async function authenticate(gate: Gate, request: Request, response: Response, bodyLimit: number): Promise<void> {
   const { arrival } = response.locals as { arrival: Arrival };
   const method = request.method;
   const target = request.url;
@@ -34,12 +30,10 @@ export async function authenticate(
   if (policy.signature_version_2 && headers.version !== 2) {
     throw new Refusal('signature_invalid', 'This certificate must sign with Bastion-Signature-Version 2.');
   }
-  gate.admitBody(identified.certificate);
+  const lease = gate.admitBody(identified.certificate);
+  response.locals.lease = lease;
 
   if (request.headers.expect !== undefined) response.writeContinue();
-  const lease = room.open(identified.certificate.thumbprint);
-  // Also when it has ended already: whoever left meanwhile must not keep their room.
-  finished(response, () => lease.close());
   const body = await readBody(request, bodyLimit, lease);
   const digest = verifyRequestSignature({ method, target, headers, bodyHash: body.hash, publicKey });
   await gate.spendNonce(identified, headers.nonce);

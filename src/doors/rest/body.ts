@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../core/errors.ts';
 import { sha256Hex } from '../../core/request-signature.ts';
+import type { BodyLease } from '../../gate/body-room.ts';
 
 export interface Body {
   readonly octets: Buffer;
@@ -15,43 +16,6 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** What a piece costs beside its octets, so that a body in single octets is no way around the limit. */
-const pieceOverhead = 256;
-
-/**
- * Octets of request bodies in memory, by sender: they are not proven to be anybody's until they have all come, and one sender
- * must not fill the memory of all.
- */
-export class BodyRoom {
-  readonly #perSender: number;
-  readonly #taken = new Map<string, number>();
-
-  constructor(perSender: number) {
-    this.#perSender = perSender;
-  }
-
-  /** For one body; to be closed when nobody needs the body any more. */
-  open(sender: string): BodyLease {
-    let own = 0;
-    const change = (octets: number): void => {
-      own += octets;
-      const all = (this.#taken.get(sender) ?? 0) + octets;
-      if (all > 0) this.#taken.set(sender, all);
-      else this.#taken.delete(sender);
-      if (octets > 0 && all > this.#perSender) {
-        throw new Refusal('rate_limited', 'Too many large requests at once.', { retryAfter: 1 });
-      }
-    };
-    return { take: piece => change(piece.length + pieceOverhead), close: () => change(-own) };
-  }
-}
-
-export interface BodyLease {
-  /** Throws 429 when the sender has no room left. */
-  take(piece: Buffer): void;
-  close(): void;
-}
-
 /** Reads and hashes the body; 413 as soon as it is known to be longer than `limit` octets, 400 when its sender leaves. */
 export async function readBody(request: IncomingMessage, limit: number, lease: BodyLease): Promise<Body> {
   if (!hasBody(request)) return empty;
@@ -63,7 +27,7 @@ export async function readBody(request: IncomingMessage, limit: number, lease: B
   for await (const chunk of octetsOf(request)) {
     length += chunk.length;
     if (length > limit) tooLarge(limit);
-    lease.take(chunk);
+    lease.take(chunk.length);
     hash.update(chunk);
     chunks.push(chunk);
   }

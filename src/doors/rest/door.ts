@@ -5,10 +5,10 @@ import { newId } from '../../core/ids.ts';
 import type { Area, Operation } from '../../core/operation.ts';
 import { hasBinaries, timestamp } from '../../core/schema.ts';
 import type { Services } from '../../core/services.ts';
+import type { BodyLease } from '../../gate/body-room.ts';
 import type { Gate } from '../../gate/gate.ts';
 import { securityHeaders, sendJson, sendRefusal } from './answer.ts';
 import { authenticate } from './authenticate.ts';
-import { BodyRoom } from './body.ts';
 import { inputReader } from './input.ts';
 import { reference } from './reference.ts';
 
@@ -24,8 +24,6 @@ export interface RestParts {
 const mebi = 1024 * 1024;
 /** Octets of a request body; with attachments 25 MB of them in base64, and what stands around them. */
 const bodyLimits = { plain: mebi, withBinaries: 36 * mebi };
-/** Three of the largest at once, and many small ones. */
-const roomPerCertificate = 128 * mebi;
 
 /**
  * The internet: JSON over mutual TLS. Every path but the reference asks for all four controls before it says even whether
@@ -33,19 +31,18 @@ const roomPerCertificate = 128 * mebi;
  */
 export function restDoor({ gate, run, areas, services }: RestParts): Express {
   const limitOf = bodyLimiter(areas);
-  const room = new BodyRoom(roomPerCertificate);
   const app = express().disable('x-powered-by').disable('etag').set('query parser', false);
   app.use(arrive(gate, services));
   app.use(reference(areas, services));
   app.use(async (request, response, next) => {
-    await authenticate(gate, room, request, response, limitOf(request));
+    await authenticate(gate, request, response, limitOf(request));
     next();
   });
   app.use(routes(areas, run, services));
   app.use(() => {
     throw new Refusal('not_found');
   });
-  app.use(refuse(services));
+  app.use(refuse(gate, services));
   return app;
 }
 
@@ -107,8 +104,10 @@ function perform(op: Operation, run: RestParts['run'], { metrics }: Services) {
   const readInput = inputReader(op);
   const count = (outcome: string) => metrics.requests.inc({ operation: op.soap, door: 'rest', outcome });
   return async (request: Request, response: Response): Promise<void> => {
-    const { caller, octets } = response.locals as { caller: Caller; octets: Buffer };
+    const { caller, octets, lease } = response.locals as { caller: Caller; octets: Buffer; lease: BodyLease };
     try {
+      // Until the operation is done with it: whoever leaves meanwhile has not freed our memory.
+      using _body = lease;
       const outcome = await run.run(op, caller, () => readInput(request, octets));
       count(outcome.kind);
       if (outcome.kind === 'done') await sendJson(request, response, 200, outcome.output);
@@ -131,15 +130,15 @@ function sendHeld(request: Request, response: Response, held: Extract<Outcome, {
 }
 
 /** Everything thrown on the way; what is not a Refusal is logged in full and answered in fixed words. */
-function refuse({ log, metrics }: Services) {
+function refuse(gate: Gate, { log }: Services) {
   return async (error: unknown, request: Request, response: Response, _next: NextFunction): Promise<void> => {
     const refusal = asRefusal(error);
-    const { requestId, caller, arrival } = response.locals;
+    const { requestId, caller, arrival, lease } = response.locals;
+    lease?.[Symbol.dispose]();
     if (refusal.code === 'internal') log.error({ err: error, requestId }, 'REST request failed');
     if (caller === undefined) {
-      metrics.strangers.inc({ door: 'rest', code: refusal.code });
       const address = arrival?.address ?? request.socket.remoteAddress;
-      log.info({ requestId, code: refusal.code, address }, 'stranger refused');
+      gate.refused({ door: 'rest', requestId, address }, refusal);
     }
     if (response.headersSent) response.destroy();
     else await sendRefusal(request, response, refusal);

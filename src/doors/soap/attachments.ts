@@ -3,7 +3,6 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { Refusal } from '../../core/errors.ts';
 import type { IncomingPart } from './multipart.ts';
 import { canonicalHeaders } from './part-headers.ts';
 import { malformed, refuse } from './refuse.ts';
@@ -23,53 +22,18 @@ export interface SpooledPart {
   content(): Readable;
 }
 
-/**
- * Room for the attachments of all messages that are being read, so that many senders together cannot fill memory or
- * disk. Small parts stay in memory; larger ones go to files that have no name and vanish with the process.
- */
-export class SpoolRoom {
-  readonly #directory: string;
-  #left: number;
-
-  /**
-   * @param overall octets for all messages together
-   */
-  constructor(overall: number, directory: string = tmpdir()) {
-    this.#left = overall;
-    this.#directory = directory;
-  }
-
-  open(): Spool {
-    return new Spool(this.#directory, {
-      take: octets => {
-        if (octets > this.#left)
-          throw new Refusal('unavailable', 'Too many attachments are being received; try again.');
-        this.#left -= octets;
-      },
-      give: octets => {
-        this.#left += octets;
-      },
-    });
-  }
-}
-
-interface Quota {
-  take(octets: number): void;
-  give(octets: number): void;
-}
-
 const keptInMemory = 256 * 1024;
 
-/** The attachments of one message; `await using`, or close it, when the operation is done. */
+/**
+ * The attachments of one message; `await using`, or close it, when the operation is done. Small parts stay in memory; larger
+ * ones go to files that have no name and vanish with the process.
+ */
 export class Spool implements AsyncDisposable {
   readonly #directory: string;
-  readonly #quota: Quota;
   readonly #files: FileHandle[] = [];
-  #taken = 0;
 
-  constructor(directory: string, quota: Quota) {
+  constructor(directory: string = tmpdir()) {
     this.#directory = directory;
-    this.#quota = quota;
   }
 
   /** Reads the part to its end. `signed`: what the signature says about it. */
@@ -81,8 +45,6 @@ export class Spool implements AsyncDisposable {
     let file: FileHandle | undefined;
     let size = 0;
     for await (const chunk of part.content) {
-      this.#quota.take(chunk.length);
-      this.#taken += chunk.length;
       size += chunk.length;
       sha256.update(chunk);
       signedHash?.update(chunk);
@@ -104,8 +66,6 @@ export class Spool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#quota.give(this.#taken);
-    this.#taken = 0;
     await Promise.all(this.#files.splice(0).map(file => file.close()));
   }
 

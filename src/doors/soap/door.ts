@@ -5,7 +5,6 @@ import { asRefusal, Refusal } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import type { Area } from '../../core/operation.ts';
 import type { Services } from '../../core/services.ts';
-import { SpoolRoom } from './attachments.ts';
 import { type Answered, type ExchangeParts, exchange, type Visit } from './exchange.ts';
 import { buildModel, type SoapModel } from './model.ts';
 import { answerSigner, strangerFault } from './reply.ts';
@@ -16,16 +15,13 @@ export interface SoapParts<Identity> extends Pick<ExchangeParts<Identity>, 'gate
   readonly services: Services;
 }
 
-/** Octets of attachments in hand at once, for all senders together; decoding them takes about three times that in memory. */
-const spoolOctets = 256 * 1024 * 1024;
-
 /**
  * The extranet: `POST /soap/<version>/<area>` takes SOAP 1.2 messages, `GET` of the same address with `?wsdl`, and of
  * `common.xsd` beside it, gives the description. Addresses in it come from the settings, never from a request.
  */
 export function soapDoor<I>({ gate, run, areas, services }: SoapParts<I>): Express {
   const model = buildModel(areas);
-  const parts = { gate, run, services, room: new SpoolRoom(spoolOctets), signer: answerSigner(services.identity) };
+  const parts = { gate, run, services, signer: answerSigner(services.identity) };
   const app = express().disable('x-powered-by').enable('case sensitive routing').enable('strict routing');
   for (const area of model.areas) {
     app.post(area.path, async (req, res) => {
@@ -61,6 +57,7 @@ async function described<I>(
     return { status: 200, contentType: 'text/xml; charset=utf-8', body, headers: {} };
   } catch (error) {
     const refusal = asRefusal(error);
+    gate.refused(visit, refusal);
     const headers: Record<string, string> = refusal.code === 'method_not_allowed' ? { Allow: 'GET, POST' } : {};
     return { ...strangerFault(refusal, visit.requestId), status: refusal.status, headers };
   }

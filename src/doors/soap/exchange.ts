@@ -3,11 +3,13 @@ import type { Caller } from '../../core/caller.ts';
 import { asRefusal, Refusal } from '../../core/errors.ts';
 import type { Operation } from '../../core/operation.ts';
 import type { Services } from '../../core/services.ts';
+import type { BodyLease } from '../../gate/body-room.ts';
 import type { Allowance } from '../../gate/limits.ts';
 import { bearerToken, singleHeaders } from '../../gate/signature.ts';
 import { checkAddressing } from './addressing.ts';
-import type { SpoolRoom } from './attachments.ts';
+import { Spool } from './attachments.ts';
 import { decodeRequest } from './decode.ts';
+import { treeOctets } from './envelope.ts';
 import { withElementNames } from './faults.ts';
 import { commonNamespace, type SoapArea, type SoapOperation } from './model.ts';
 import { type IncomingMessage, readMessage } from './multipart.ts';
@@ -35,6 +37,10 @@ export interface SoapGate<Identity> {
   admitCertificate(visit: Visit): Promise<void>;
   /** Steps 2 and 3: certificate, address, key and acting organisation belong together. */
   identify(visit: Visit, claimed: { apiKey: string; orgId: string | undefined }): Promise<Identity>;
+  /** Of whoever did not become a caller: to be counted and logged. */
+  refused(visit: Visit, refusal: Refusal): void;
+  /** Where the message's octets are counted, once its certificate has been; closed when they are needed no more. */
+  room(visit: Visit): BodyLease;
   /** Whether the identity acts on another organisation than the one that its key is of. */
   actsForAnother(identity: Identity): boolean;
   /** The signer, if it is a certificate that the organisation (any, when not known yet) signs requests with. */
@@ -54,7 +60,6 @@ export interface ExchangeParts<Identity> {
   /** `read` gives the input, or throws what was wrong with it. */
   readonly run: (operation: Operation, caller: Caller, read: () => unknown) => Promise<Outcome>;
   readonly services: Pick<Services, 'clock' | 'settings' | 'log' | 'metrics'>;
-  readonly room: SpoolRoom;
   readonly signer: EnvelopeSigner;
 }
 
@@ -72,24 +77,13 @@ export async function exchange<I>(parts: ExchangeParts<I>, area: SoapArea, visit
     return { ...reply, headers: journey.headers };
   } catch (error) {
     const refusal = asRefusal(error);
-    journey.count(refusal.code === 'approval_pending' ? 'held' : refusal.code);
-    log(parts.services.log, visit, error, refusal);
+    journey.refused(refusal, error);
     const retry: Record<string, string> = {};
     if (refusal.retryAfter !== undefined) retry['Retry-After'] = String(refusal.retryAfter);
     return { ...journey.fault(refusal), headers: { ...journey.headers, ...retry } };
   } finally {
     stop();
   }
-}
-
-/** The cause says what a stranger is not told. */
-function log(logger: Services['log'], { requestId }: Visit, error: unknown, { code, cause }: Refusal): void {
-  if (code === 'internal') logger.error({ err: error, requestId }, 'a SOAP message failed');
-  else
-    logger.info(
-      { requestId, code, cause: cause instanceof Error ? cause.message : undefined },
-      'a SOAP message was refused',
-    );
 }
 
 class Journey<I> {
@@ -100,6 +94,8 @@ class Journey<I> {
   #undecodable: Refusal | undefined;
   /** Set when the sender is proven. */
   #asked: Asked | undefined;
+  /** There is a caller: what happens now is told of it, by the run. */
+  #isKnown = false;
   /** Name of the operation, once it is known. */
   #operation = 'unknown';
   headers: Readonly<Record<string, string>> = {};
@@ -111,22 +107,24 @@ class Journey<I> {
   }
 
   async travel(): Promise<Reply> {
-    const { gate, room, signer, services } = this.#parts;
+    const { gate, signer, services } = this.#parts;
     const claimed = await this.#admit();
     const early = claimed.apiKey === undefined ? undefined : await this.#identify(claimed);
+    using room = gate.room(this.#visit);
     this.#visit.proceed();
-    const message = await readMessage(this.#visit.request, this.#visit.request.headers['content-type']);
+    const message = await this.#read(room);
     const body = await this.#verify(early, message);
     const { identity, partner } = await this.#prove(early, claimed, body);
     this.#asked = { body, partner, related: message.root.contentId !== undefined, now: services.clock.now() };
     const operation = this.#find(body);
-    await using spool = room.open();
+    await using spool = new Spool();
     const parts = await ReceivedParts.receive(message, body, spool);
     const read = this.#decode(operation, body, parts);
     await gate.spend(identity, body);
     const allowance = await gate.count(identity);
     this.headers = allowance.headers;
     const caller = gate.caller(identity, allowance, this.#visit, body);
+    this.#isKnown = true;
     return answer(signer, operation, await this.#run(operation, caller, read), this.#asked);
   }
 
@@ -137,9 +135,15 @@ class Journey<I> {
   }
 
   count(outcome: string): void {
-    const { metrics } = this.#parts.services;
-    if (this.#asked === undefined) metrics.strangers.inc({ door: 'soap', code: outcome });
-    else metrics.requests.inc({ operation: this.#operation, door: 'soap', outcome });
+    this.#parts.services.metrics.requests.inc({ operation: this.#operation, door: 'soap', outcome });
+  }
+
+  refused(refusal: Refusal, error: unknown): void {
+    const { gate, services } = this.#parts;
+    const { requestId } = this.#visit;
+    if (refusal.code === 'internal') services.log.error({ err: error, requestId }, 'a SOAP message failed');
+    if (!this.#isKnown) gate.refused(this.#visit, refusal);
+    else this.count(refusal.code === 'approval_pending' ? 'held' : refusal.code);
   }
 
   /** What can be judged by the headers, before the body is read. */
@@ -159,6 +163,14 @@ class Journey<I> {
   #identify({ apiKey, orgId }: Claimed): Promise<I> {
     if (apiKey === undefined) throw new Refusal('key_invalid');
     return this.#parts.gate.identify(this.#visit, { apiKey, orgId });
+  }
+
+  /** What comes takes room, and so will the tree of the envelope, which is built before anybody is proven. */
+  async #read(room: BodyLease): Promise<IncomingMessage> {
+    const { request } = this.#visit;
+    const message = await readMessage(request, request.headers['content-type'], octets => room.take(octets));
+    room.take(treeOctets(message.root.octets));
+    return message;
   }
 
   #verify(early: I | undefined, message: IncomingMessage): Promise<SignedBody<Partner>> {

@@ -65,30 +65,37 @@ const envelopeTypes = ['application/soap+xml', 'application/xop+xml', 'text/xml'
  * Reads a message up to the end of its envelope.
  *
  * @param source the HTTP request; it is not destroyed when reading stops early, so that a fault can be answered
+ * @param take is told of every piece as it comes; what it throws ends the reading
  * @throws Refusal `unsupported_media_type`, `malformed` or `too_large`
  */
 export async function readMessage(
   source: Readable,
   contentType: string | undefined,
+  take: (octets: number) => void = () => {},
   limits: MessageLimits = messageLimits,
 ): Promise<IncomingMessage> {
   const type = contentType === undefined ? undefined : parseMediaType(contentType);
-  if (type?.type === 'multipart/related') return readRelated(source, type, limits);
+  if (type?.type === 'multipart/related') return readRelated(source, type, take, limits);
   if (type === undefined || !envelopeTypes.includes(type.type)) {
     throw new Refusal('unsupported_media_type', 'Send application/soap+xml or multipart/related.');
   }
-  const reader = new PartReader(source, undefined, limits.total);
+  const reader = new PartReader(source, undefined, limits.total, take);
   const octets = await collect(reader.content(), limits.root);
   return new Message({ octets, charset: type.parameters.get('charset'), contentId: undefined }, undefined, limits);
 }
 
-async function readRelated(source: Readable, type: MediaType, limits: MessageLimits): Promise<IncomingMessage> {
+async function readRelated(
+  source: Readable,
+  type: MediaType,
+  take: (octets: number) => void,
+  limits: MessageLimits,
+): Promise<IncomingMessage> {
   const boundary = type.parameters.get('boundary');
   // RFC 2046 section 5.1.1: 1 to 70 characters, not ending in a space.
   if (boundary === undefined || !/^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/.test(boundary)) {
     throw new Refusal('malformed', 'multipart/related needs a valid boundary.');
   }
-  const reader = new PartReader(source, boundary, limits.total);
+  const reader = new PartReader(source, boundary, limits.total, take);
   await reader.open();
   const headers = await reader.headers(limits.partHeaders);
   const root = await readRoot(reader, headers, type, limits.root);

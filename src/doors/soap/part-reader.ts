@@ -18,6 +18,7 @@ export class PartReader {
   closed = false;
   readonly #source: AsyncIterator<Buffer>;
   readonly #delimiter: Buffer | undefined;
+  readonly #count: (octets: number) => void;
   #left: number;
   #held: Buffer = Buffer.alloc(0);
   #ended = false;
@@ -25,11 +26,13 @@ export class PartReader {
   /**
    * @param boundary undefined when the whole source is one content
    * @param total octets that may be read from the source
+   * @param take is told of every piece that was read
    */
-  constructor(source: Readable, boundary: string | undefined, total: number) {
+  constructor(source: Readable, boundary: string | undefined, total: number, take: (octets: number) => void) {
     this.#source = source.iterator({ destroyOnReturn: false });
     this.#delimiter = boundary === undefined ? undefined : Buffer.from(`\r\n--${boundary}`, 'latin1');
     this.#left = total;
+    this.#count = take;
   }
 
   /** Reads up to the first part. */
@@ -136,6 +139,7 @@ export class PartReader {
     }
     this.#left -= next.value.length;
     if (this.#left < 0) throw new Refusal('too_large', 'The message is too large.');
+    this.#count(next.value.length);
     this.#held = this.#held.length === 0 ? next.value : Buffer.concat([this.#held, next.value]);
     return true;
   }

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Refusal } from '../../../src/core/errors.ts';
-import { bindAttachments, type SpooledPart, SpoolRoom } from '../../../src/doors/soap/attachments.ts';
+import { bindAttachments, Spool, type SpooledPart } from '../../../src/doors/soap/attachments.ts';
 import type { IncomingPart } from '../../../src/doors/soap/multipart.ts';
 import type { SignedAttachment } from '../../../src/doors/soap/verify.ts';
-import { refusalFrom } from '../../kit/refusal.ts';
 
 const base64 = (name: string, content: Buffer): string => createHash(name).update(content).digest('base64');
 const hex = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
@@ -36,7 +35,7 @@ describe('the spool', () => {
 
   for (const size of [0, 1, 256 * 1024, 256 * 1024 + 1, 3_000_000]) {
     it(`keeps ${size} octets, with their digests, to be read more than once`, async () => {
-      await using spool = new SpoolRoom(10_000_000, folder).open();
+      await using spool = new Spool(folder);
       const content = randomBytes(size);
       const signed = { hash: 'sha512', digest: '', complete: false } as const;
       const kept = await spool.keep(part('one', content), signed);
@@ -48,21 +47,9 @@ describe('the spool', () => {
   }
 
   it('leaves no name on the disk, not even while a large part is kept', async () => {
-    await using spool = new SpoolRoom(10_000_000, folder).open();
+    await using spool = new Spool(folder);
     await spool.keep(part('one', randomBytes(1_000_000)));
     expect(readdirSync(folder)).to.deep.equal([]);
-  });
-
-  it('refuses what all messages together have no room for, and gives the room back when it is closed', async () => {
-    const room = new SpoolRoom(1_000_000, folder);
-    const first = room.open();
-    await first.keep(part('one', randomBytes(900_000)));
-    const second = room.open();
-    expect((await refusalFrom(second.keep(part('two', randomBytes(200_000))))).code).to.equal('unavailable');
-    await second[Symbol.asyncDispose]();
-    await first[Symbol.asyncDispose]();
-    await using third = room.open();
-    expect((await third.keep(part('three', randomBytes(1_000_000)))).size).to.equal(1_000_000);
   });
 });
 

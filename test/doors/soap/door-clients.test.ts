@@ -6,6 +6,7 @@ import { createMetrics } from '../../../src/core/metrics.ts';
 import type { Services } from '../../../src/core/services.ts';
 import { soapDoor } from '../../../src/doors/soap/door.ts';
 import type { SoapGate } from '../../../src/doors/soap/exchange.ts';
+import { BodyRoom } from '../../../src/gate/body-room.ts';
 import { certificates } from '../../kit/certificates.ts';
 import { type SoapClient, type SoapCredentials, soapClient, stockClient } from '../../kit/soap-client.ts';
 import { sampleAreas } from './sample-areas.ts';
@@ -44,6 +45,8 @@ describe('the SOAP door over mutual TLS', () => {
       actsForAnother: () => false,
       resolveSigner: async () => ({ certificate: partner.x509, publicKey: partner.publicKey, policy: {} }),
       spend: async () => {},
+      refused: () => {},
+      room: () => new BodyRoom(Number.POSITIVE_INFINITY).open('partner'),
       count: async () => ({ headers: {}, retryAfter: undefined }),
       caller: () => ({}) as never,
     };

@@ -15,6 +15,7 @@ import { ns } from '../../../src/doors/soap/namespaces.ts';
 import type { Partner } from '../../../src/doors/soap/reply.ts';
 import { isNamed, parseXml, type XmlElement } from '../../../src/doors/soap/tree.ts';
 import { type SignedBody, verifyEnvelope } from '../../../src/doors/soap/verify.ts';
+import { BodyRoom } from '../../../src/gate/body-room.ts';
 import { newPartner, type Partner as Signing, signedEnvelope } from '../../kit/soap-signing.ts';
 import { sampleAreas } from './sample-areas.ts';
 
@@ -80,6 +81,8 @@ describe('the SOAP door', () => {
       if (spent.has(body.replayKey)) throw new Refusal('replayed');
       spent.add(body.replayKey);
     },
+    refused: () => {},
+    room: () => new BodyRoom(Number.POSITIVE_INFINITY).open('partner'),
     count: async () => ({ headers: { 'X-RateLimit-Limit': '600' }, retryAfter: undefined }),
     caller: () => ({}) as never,
   };

@@ -12,6 +12,8 @@ import type { Operation } from '../../../src/core/operation.ts';
 import type { Services } from '../../../src/core/services.ts';
 import { soapDoor } from '../../../src/doors/soap/door.ts';
 import type { SoapGate } from '../../../src/doors/soap/exchange.ts';
+import { BodyRoom } from '../../../src/gate/body-room.ts';
+import { Strangers } from '../../../src/gate/strangers.ts';
 import { certificates } from '../../kit/certificates.ts';
 
 const samples = join(import.meta.dirname, '../../samples/foreign-clients');
@@ -53,6 +55,9 @@ describe('recorded requests of foreign clients', () => {
           ? { certificate: registered, publicKey: registered.publicKey, policy: {} }
           : undefined,
       spend: async () => {},
+      refused: ({ requestId }, refusal) =>
+        new Strangers(services).refused({ door: 'soap', requestId, address: undefined }, refusal),
+      room: () => new BodyRoom(Number.POSITIVE_INFINITY).open('partner'),
       count: async () => ({ headers: {}, retryAfter: undefined }),
       caller: () => ({}) as never,
     };
