@@ -2,6 +2,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
+import { answerQuestions } from './questions.ts';
 
 /** The baseline: Express behind mutual TLS that does nothing but verify one RSA signature and echo. */
 process.once('message', ({ cert, key, ca }: { cert: string; key: string; ca: string }) => {
@@ -16,12 +17,6 @@ process.once('message', ({ cert, key, ca }: { cert: string; key: string; ca: str
     res.json({ ok: true });
   });
   const server = createServer({ cert, key, ca, requestCert: true, rejectUnauthorized: true }, app);
+  answerQuestions(() => undefined);
   server.listen(0, '127.0.0.1', () => process.send!({ port: (server.address() as AddressInfo).port }));
-  process.on('message', message => {
-    if (message === 'cpu') process.send!(process.cpuUsage());
-    if (message === 'stop') process.exit();
-  });
 });
-
-// Left alone, it ends.
-process.once('disconnect', () => process.exit());

@@ -16,11 +16,17 @@ export interface Figures {
 }
 
 /**
- * Sends prepared requests over kept-alive connections, each waiting for its answer before the next. Bytes are written and
+ * Sends prepared requests over kept-alive connections, shared out among the targets, each waiting for its answer before the next. Bytes are written and
  * answers measured off by Content-Length, so that the client's own cost is small beside the server's.
  */
-export async function load(target: Target, requests: readonly Buffer[], connections: number): Promise<Figures> {
-  const sockets = await Promise.all(Array.from({ length: connections }, () => open(target)));
+export async function load(
+  targets: readonly Target[],
+  requests: readonly Buffer[],
+  connections: number,
+): Promise<Figures> {
+  const sockets = await Promise.all(
+    Array.from({ length: connections }, (_, index) => open(targets[index % targets.length]!)),
+  );
   const times: number[] = [];
   const statuses: Record<string, number> = {};
   let next = 0;

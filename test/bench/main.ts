@@ -1,183 +1,128 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { createPrivateKey, createPublicKey, randomUUID, sign, verify, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { areas } from '../../src/areas.ts';
-import { thumbprintOf } from '../../src/core/certificates.ts';
-import { signRequest } from '../../src/core/request-signature.ts';
-import { encodeRequest } from '../../src/doors/soap/encode.ts';
-import { buildModel } from '../../src/doors/soap/model.ts';
-import { signedEnvelope } from '../kit/soap-signing.ts';
+import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
+import { type BastionFacts, type Server, startBare, startBastion, startBeside } from './children.ts';
 import { type Figures, httpRequest, load, type Target } from './load.ts';
+import { largeSoapRequests, restRequests, soapRequests } from './messages.ts';
+import { measureStart } from './start.ts';
+import { compareVerification } from './verification.ts';
 
 /** `npm run bench`: every figure beside its baseline, measured in the same run. docs/PERFORMANCE.md explains them. */
 
 const connections = 16;
 const rounds = { warm: 2000, counted: 3000 };
 
-interface Ready {
-  rest: number;
-  soap: number;
-  organization: string;
-  apiKey: string;
-  ca: string;
-  certificate: string;
-  key: string;
-  server: { cert: string; key: string; ca: string };
-}
-
-const child = fork(join(import.meta.dirname, 'server.ts'));
-const [ready] = (await once(child, 'message')) as [Ready];
-const privateKey = createPrivateKey(ready.key);
-const client = { ca: ready.ca, cert: ready.certificate, key: ready.key };
-
-const rsa = measureRsa();
-const soap = await measured(child, { ...client, port: ready.soap }, soapRequests);
-const rest = await measured(child, { ...client, port: ready.rest }, restRequests);
-const memory = await ask<NodeJS.MemoryUsage>(child, 'memory');
-child.send('stop');
-
-const bareChild = fork(join(import.meta.dirname, 'bare.ts'), {
-  env: { ...process.env, BENCH_PARTNER: ready.certificate },
-});
-bareChild.send(ready.server);
-const [{ port }] = (await once(bareChild, 'message')) as [{ port: number }];
-const signature = sign('sha256', Buffer.from('canonical'), privateKey).toString('base64');
-const bare = await measured(bareChild, { ...client, port }, count =>
-  Array.from({ length: count }, () => httpRequest('GET', '/echo', { 'X-Signature': signature })),
-);
-const echo = await measured(bareChild, { ...client, port }, count =>
-  Array.from({ length: count }, () => httpRequest('GET', '/plain', {})),
-);
-bareChild.send('stop');
-const start = await measureStart();
-
-const unavoidable = rsa.verifyUs + rsa.signUs;
-report('signed SOAP GetOrganization', soap);
-report('signed REST GetOrganization', rest);
-report('bare mTLS Express, one RSA verification', bare);
-report('bare mTLS Express echo', echo);
-console.log(`\nRSA-2048: verify ${rsa.verifyUs.toFixed(0)} us, sign ${rsa.signUs.toFixed(0)} us`);
-console.log(
-  `SOAP: CPU per request / unavoidable RSA (${unavoidable.toFixed(0)} us): ${(soap.cpuUs / unavoidable).toFixed(2)} (aim <= 4)`,
-);
-console.log(`SOAP / bare echo: ${percent(soap, echo)}`);
-console.log(`REST / bare with one RSA verification: ${percent(rest, bare)} (aim >= 20 %)`);
-console.log(`REST / bare echo: ${percent(rest, echo)}`);
-console.log(`npm start to ready: first ${start.first.toFixed(2)} s, again ${start.again.toFixed(2)} s (aim < 2 s)`);
-console.log(`memory: after load ${mb(memory.rss)}, of an idle server ${start.idleMb.toFixed(0)} MB (aim < 180 MB)`);
-
 interface Measured extends Figures {
+  /** Of all server processes together, microseconds a request. */
   readonly cpuUs: number;
 }
 
-async function measured(process: ChildProcess, target: Target, make: (count: number) => Buffer[]): Promise<Measured> {
-  await load(target, make(rounds.warm), connections);
+await requests();
+await processes();
+await compareVerification();
+await start();
+
+/** One server process, the client on the other core. */
+async function requests(): Promise<void> {
+  using bastion = await startBastion();
+  const { facts } = bastion;
+  const rsa = measureRsa(facts);
+  const soap = await measured([bastion], [targetOf(facts, facts.soap)], count => soapRequests(facts, count));
+  const rest = await measured([bastion], [targetOf(facts, facts.rest)], count => restRequests(facts, count));
+  const { rss } = await bastion.ask<NodeJS.MemoryUsage>('memory');
+  using bareServer = await startBare(facts);
+  const bareTarget = targetOf(facts, bareServer.facts.port);
+  const signature = sign('sha256', Buffer.from('canonical'), createPrivateKey(facts.key)).toString('base64');
+  const get = (path: string, headers: Record<string, string>) => (count: number) =>
+    Array.from({ length: count }, () => httpRequest('GET', path, headers));
+  const bare = await measured([bareServer], [bareTarget], get('/echo', { 'X-Signature': signature }));
+  const echo = await measured([bareServer], [bareTarget], get('/plain', {}));
+
+  report('signed SOAP GetOrganization', soap);
+  report('signed REST GetOrganization', rest);
+  report('bare mTLS Express, one RSA verification', bare);
+  report('bare mTLS Express echo', echo);
+  const unavoidable = rsa.verifyUs + rsa.signUs;
+  console.log(`\nRSA-2048: verify ${rsa.verifyUs.toFixed(0)} us, sign ${rsa.signUs.toFixed(0)} us`);
+  console.log(`SOAP: CPU per request / unavoidable RSA: ${(soap.cpuUs / unavoidable).toFixed(2)} (aim <= 4)`);
+  console.log(`SOAP / bare echo: ${percent(soap, echo)}`);
+  console.log(`REST / bare with one RSA verification: ${percent(rest, bare)} (aim >= 20 %)`);
+  console.log(`REST / bare echo: ${percent(rest, echo)}`);
+  console.log(`memory after the load: ${(rss / 2 ** 20).toFixed(0)} MB\n`);
+}
+
+/** What a second process costs, and what small messages feel of a large one. */
+async function processes(): Promise<void> {
+  using first = await startBastion();
+  const { facts } = first;
+  const own = targetOf(facts, facts.soap);
+  const one = await measured([first], [own], count => soapRequests(facts, count));
+  const large = largeSoapRequests(facts, 4);
+  let stopped = false;
+  const disturbing = (async () => {
+    for (const request of large) {
+      if (!stopped) await load([own], [request], 1);
+      await new Promise(resolve => setTimeout(resolve, 1000));
+    }
+  })();
+  const disturbed = await measured([first], [own], count => soapRequests(facts, count));
+  stopped = true;
+  await disturbing;
+  using second = await startBeside(facts.config);
+  const both = [own, targetOf(facts, second.facts.soap)];
+  const two = await measured([first, second], both, count => soapRequests(facts, count));
+  report('signed SOAP, one process', one);
+  report('the same while 1 MB comes each second', disturbed);
+  report('signed SOAP, two processes', two);
+  console.log(`CPU per request, two processes / one: ${(two.cpuUs / one.cpuUs).toFixed(2)} (aim <= 1.1)\n`);
+}
+
+async function start(): Promise<void> {
+  const { first, again, idleMb } = await measureStart();
+  console.log(`npm start to ready: first ${first.toFixed(2)} s, again ${again.toFixed(2)} s (aim < 2 s)`);
+  console.log(`memory of an idle server: ${idleMb.toFixed(0)} MB (aim < 180 MB)`);
+}
+
+function targetOf({ ca, certificate: cert, key }: BastionFacts, port: number): Target {
+  return { ca, cert, key, port };
+}
+
+async function measured(
+  servers: readonly Server<unknown>[],
+  targets: readonly Target[],
+  make: (count: number) => Buffer[],
+): Promise<Measured> {
+  await load(targets, make(rounds.warm), connections);
   const requests = make(rounds.counted);
-  const before = await ask<NodeJS.CpuUsage>(process, 'cpu');
-  const figures = await load(target, requests, connections);
-  const after = await ask<NodeJS.CpuUsage>(process, 'cpu');
-  const cpu = after.user + after.system - before.user - before.system;
-  if (Object.keys(figures.statuses).join() !== '200')
+  const before = await cpuOf(servers);
+  const figures = await load(targets, requests, connections);
+  const cpu = (await cpuOf(servers)) - before;
+  if (Object.keys(figures.statuses).join() !== '200') {
     throw new Error(`not all were 200: ${JSON.stringify(figures.statuses)}`);
+  }
   return { ...figures, cpuUs: cpu / requests.length };
 }
 
-function restRequests(count: number): Buffer[] {
-  const target = `/v3/organizations/${ready.organization}`;
-  const thumbprint = thumbprintOf(new X509Certificate(ready.certificate));
-  return Array.from({ length: count }, () =>
-    httpRequest(
-      'GET',
-      target,
-      signRequest({ method: 'GET', target, host: 'localhost', apiKey: ready.apiKey, privateKey, thumbprint }),
-    ),
-  );
+async function cpuOf(servers: readonly Server<unknown>[]): Promise<number> {
+  const usages = await Promise.all(servers.map(server => server.ask<NodeJS.CpuUsage>('cpu')));
+  return usages.reduce((sum, { user, system }) => sum + user + system, 0);
 }
 
-function soapRequests(count: number): Buffer[] {
-  const area = buildModel(areas).areas.find(candidate => candidate.name === 'organizations')!;
-  const operation = area.operations.get('GetOrganization')!;
-  const partner = {
-    certificate: new X509Certificate(ready.certificate),
-    publicKey: createPublicKey(ready.certificate),
-    privateKey,
-  };
-  const body = encodeRequest(operation, { org_id: ready.organization });
-  return Array.from({ length: count }, (_, index) =>
-    httpRequest(
-      'POST',
-      area.path,
-      { 'Content-Type': 'application/soap+xml; charset=utf-8', Authorization: `Bearer ${ready.apiKey}` },
-      // Two equal messages are one replayed message: each has a header of its own.
-      signedEnvelope(partner, { body, ...messageHeader(index) }),
-    ),
-  );
-}
-
-function messageHeader(index: number) {
-  const id = `urn:uuid:${randomUUID()}`;
-  const headers = `<wsa:MessageID xmlns:wsa="http://www.w3.org/2005/08/addressing" wsu:Id="Message-${index}">${id}</wsa:MessageID>`;
-  return { headers, also: [{ uri: `#Message-${index}` }] };
-}
-
-function measureRsa(): { verifyUs: number; signUs: number } {
-  const publicKey = createPublicKey(ready.certificate);
+function measureRsa({ certificate, key }: BastionFacts): { verifyUs: number; signUs: number } {
+  const publicKey = createPublicKey(certificate);
+  const privateKey = createPrivateKey(key);
   const content = Buffer.alloc(1000, 1);
   const made = sign('sha256', content, privateKey);
+  // Processor time, as of the requests that it is compared with.
   const us = (work: () => unknown, times: number) => {
     for (let i = 0; i < times / 10; i++) work();
-    const started = performance.now();
+    const before = process.cpuUsage();
     for (let i = 0; i < times; i++) work();
-    return ((performance.now() - started) * 1000) / times;
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / times;
   };
   return {
     verifyUs: us(() => verify('sha256', content, publicKey, made), 5000),
     signUs: us(() => sign('sha256', content, privateKey), 1500),
   };
-}
-
-/** A server as `npm start` starts it, on a data directory of its own: made, then found again. */
-async function measureStart(): Promise<{ first: number; again: number; idleMb: number }> {
-  const folder = mkdtempSync(join(tmpdir(), 'bastion-bench-'));
-  const first = await startOnce(folder);
-  const again = await startOnce(folder);
-  rmSync(folder, { recursive: true });
-  return { first: first.seconds, again: again.seconds, idleMb: again.idleMb };
-}
-
-async function startOnce(folder: string): Promise<{ seconds: number; idleMb: number }> {
-  const env = {
-    ...process.env,
-    BASTION_DATA_DIR: folder,
-    BASTION_REST_PORT: '0',
-    BASTION_SOAP_PORT: '0',
-    BASTION_HEALTH_PORT: '0',
-  };
-  const started = performance.now();
-  const server = spawn(process.execPath, ['--max-semi-space-size=4', 'bin/bastion.mjs', 'serve'], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await new Promise<void>(resolve => {
-    server.stdout.on('data', (text: Buffer) => text.includes('Bastion is ready') && resolve());
-  });
-  const seconds = (performance.now() - started) / 1000;
-  await sleep(3000);
-  const { readFileSync } = await import('node:fs');
-  const rss = Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1] ?? 0);
-  server.kill('SIGTERM');
-  await once(server, 'exit');
-  return { seconds, idleMb: rss / 1024 };
-}
-
-async function ask<T>(process: ChildProcess, question: string): Promise<T> {
-  process.send(question);
-  const [answer] = (await once(process, 'message')) as [T];
-  return answer;
 }
 
 function report(name: string, { perSecond, p50, p99, cpuUs }: Measured): void {
@@ -188,8 +133,4 @@ function report(name: string, { perSecond, p50, p99, cpuUs }: Measured): void {
 
 function percent(a: Figures, b: Figures): string {
   return `${((100 * a.perSecond) / b.perSecond).toFixed(0)} %`;
-}
-
-function mb(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(0)} MB`;
 }
