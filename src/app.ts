@@ -85,6 +85,7 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
     }),
     trust: new TrustStore(() => readTrustFiles(config.approvedCas, config.crls)),
     identity: identityOf(config.signing),
+    ellipticIdentity: config.ellipticSigning && identityOf(config.ellipticSigning),
     outbound: outside.outbound ?? createOutbound({ ca: config.webhookCa }),
     resolver: outside.resolver ?? resolverOf(config.dnsServers),
     settings: settingsOf(config),

@@ -10,7 +10,13 @@ import { parseCertificate, thumbprintOf } from './core/certificates.ts';
 import { readKeyPair, writeKeyPair, writeNew, writeSecret } from './core/key-pair.ts';
 import { pkcs12 } from './core/pkcs12.ts';
 import { registerCertificate } from './operator.ts';
-import { listRegistrations, type Registration, revokeRegistration, rotateRegistration } from './registrations.ts';
+import {
+  listRegistrations,
+  type Registration,
+  revokeRegistration,
+  rotateRegistration,
+  setRegistrationPolicy,
+} from './registrations.ts';
 
 type WithCore = (work: (core: Core) => Promise<void>) => Promise<void>;
 
@@ -178,6 +184,17 @@ function registrationCommands(certs: Command, withCore: WithCore): void {
         withCore(async core => {
           const pem = readFileSync(file, 'utf8');
           printMade(json, await rotateRegistration(core, id, { pem, overlapSeconds }));
+        }),
+      ),
+  );
+  certs.addCommand(
+    command('policy', 'what its messages must keep to, and how they are answered; in place of the policy before')
+      .argument('<certificate_id>')
+      .requiredOption('--set <json>', 'as SetCertificatePolicy takes it: {"answer_algorithm":"ecdsa-sha256"}')
+      .action((id, { set, json }) =>
+        withCore(async core => {
+          const policy = await setRegistrationPolicy(core, id, JSON.parse(set));
+          print(json, policy, JSON.stringify(policy, undefined, 2));
         }),
       ),
   );

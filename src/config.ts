@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -49,6 +50,8 @@ export const variables = z.object({
   BASTION_TLS_KEY: file.optional(),
   BASTION_SIGNING_CERTIFICATE: file.optional(),
   BASTION_SIGNING_KEY: file.optional(),
+  BASTION_SIGNING_EC_CERTIFICATE: file.optional(),
+  BASTION_SIGNING_EC_KEY: file.optional(),
   BASTION_APPROVED_CAS: file.optional(),
   BASTION_CRLS: file.optional(),
   BASTION_PROXY_THUMBPRINTS: list.pipe(z.array(thumbprint)).default([]),
@@ -96,6 +99,8 @@ export interface Config {
   /** Undefined: the development authority issues them. */
   tls: KeyPair | undefined;
   signing: KeyPair | undefined;
+  /** For partners who want ECDSA answers from a server whose signing key is RSA. */
+  ellipticSigning: KeyPair | undefined;
   /** PEM file, or folder of PEM files, of the approved certificate authorities. */
   approvedCas: string | undefined;
   crls: string | undefined;
@@ -141,6 +146,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     soapUrl: v.BASTION_SOAP_URL,
     tls: keyPair(v, 'BASTION_TLS'),
     signing: keyPair(v, 'BASTION_SIGNING'),
+    ellipticSigning: keyPair(v, 'BASTION_SIGNING_EC'),
     approvedCas: v.BASTION_APPROVED_CAS,
     crls: v.BASTION_CRLS,
     proxyThumbprints: v.BASTION_PROXY_THUMBPRINTS,
@@ -153,6 +159,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dataRegion: v.BASTION_DATA_REGION,
     logLevel: v.BASTION_LOG_LEVEL,
   };
+  if (config.ellipticSigning && createPrivateKey(config.ellipticSigning.key).asymmetricKeyType !== 'ec') {
+    throw new Error('BASTION_SIGNING_EC_KEY must be an EC key: P-256 or P-384');
+  }
   if (config.production) requireProduction(config);
   return config;
 }
@@ -172,7 +181,7 @@ function requireProduction(config: Config): void {
 }
 
 /** Found out here, with the variables' names, and not by the first caller. */
-function keyPair(v: Variables, name: 'BASTION_TLS' | 'BASTION_SIGNING'): KeyPair | undefined {
+function keyPair(v: Variables, name: `BASTION_${'TLS' | 'SIGNING' | 'SIGNING_EC'}`): KeyPair | undefined {
   const certificate = v[`${name}_CERTIFICATE`];
   const key = v[`${name}_KEY`];
   if (certificate === undefined && key === undefined) return undefined;

@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import type { Core } from './app.ts';
+import { policyInput, policyView, requireAnswerable } from './areas/access/certificate-policy.ts';
 import { type CertificateUse, ClientCertificate } from './areas/access/entities.ts';
 import { requireReplaceable, revoke, rotate, stateOf } from './areas/access/registration.ts';
 import { Organization } from './areas/organizations/entities.ts';
@@ -18,6 +20,7 @@ export interface Registration {
   readonly not_after: string;
   readonly retires_at: string | null;
   readonly last_used_at: string | null;
+  readonly policy: ReturnType<typeof policyView>;
 }
 
 /** Soonest to end first; of one organisation, or of all. */
@@ -52,6 +55,7 @@ function registrationOf(row: ClientCertificate, organization: string, now: Date)
     not_after: timestamp(row.notAfter),
     retires_at: row.retiresAt ? timestamp(row.retiresAt) : null,
     last_used_at: row.lastUsedAt ? timestamp(row.lastUsedAt) : null,
+    policy: policyView(row.policy),
   };
 }
 
@@ -72,6 +76,20 @@ export async function rotateRegistration(
 /** Also the last one of an organisation: what the API refuses, an operator may have to do at once. */
 export function revokeRegistration(core: Core, certificateId: string): Promise<void> {
   return change(core, certificateId, 'certificate.revoke', async (context, row) => revoke(context, row));
+}
+
+/** `policy` as the API takes it, in place of the one before; answers what holds now. */
+export function setRegistrationPolicy(
+  core: Core,
+  certificateId: string,
+  policy: unknown,
+): Promise<Registration['policy']> {
+  const parsed = z.strictObject(policyInput).parse(policy);
+  requireAnswerable(parsed, core.services);
+  return change(core, certificateId, 'certificate.policy', async (_, row) => {
+    row.policy = parsed;
+    return policyView(parsed);
+  });
 }
 
 type Context = Parameters<Parameters<Core['run']['act']>[2]>[0];

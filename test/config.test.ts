@@ -52,6 +52,25 @@ describe('The configuration', () => {
     );
   });
 
+  it('takes no other key than an EC key in its place', () => {
+    const pair = { BASTION_SIGNING_EC_CERTIFICATE: file('one.pem'), BASTION_SIGNING_EC_KEY: file('one.key') };
+    expect(readConfig(pair).ellipticSigning).to.include.keys('certificate', 'key');
+    const rsa = [
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      file('rsa.key'),
+      '-subj',
+      '/CN=rsa',
+      '-out',
+      file('rsa.pem'),
+    ];
+    execFileSync('openssl', ['req', '-x509', ...rsa], { stdio: 'ignore' });
+    const wrong = { BASTION_SIGNING_EC_CERTIFICATE: file('rsa.pem'), BASTION_SIGNING_EC_KEY: file('rsa.key') };
+    expect(() => readConfig(wrong)).to.throw('BASTION_SIGNING_EC_KEY must be an EC key');
+  });
+
   it('names the variable whose file cannot be read, or holds something else', () => {
     const missing = { BASTION_SIGNING_CERTIFICATE: file('none'), BASTION_SIGNING_KEY: file('one.key') };
     expect(() => readConfig(missing)).to.throw(/^BASTION_SIGNING_CERTIFICATE and BASTION_SIGNING_KEY: ENOENT.*none/);

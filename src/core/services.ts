@@ -45,6 +45,8 @@ export interface Services {
   readonly keyring: Keyring;
   readonly trust: TrustStore;
   readonly identity: Identity;
+  /** Signs SOAP answers to partners who ask for ECDSA, when `identity` has an RSA key. */
+  readonly ellipticIdentity: Identity | undefined;
   readonly outbound: Outbound;
   readonly resolver: Resolver;
   readonly settings: Settings;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Refusal } from '../../core/errors.ts';
 import { operation } from '../../core/operation.ts';
 import {
   dateTime,
@@ -13,6 +14,7 @@ import {
   timestamp,
 } from '../../core/schema.ts';
 import { page } from '../../db/list.ts';
+import { PolicyView, policyInput, requireAnswerable } from './certificate-policy.ts';
 import { ClientCertificate } from './entities.ts';
 import {
   certificateStates,
@@ -44,6 +46,7 @@ const certificate = {
   not_after: dateTime(),
   retires_at: nullable(dateTime()).describe('When a rotation takes it out of force.'),
   last_used_at: nullable(dateTime()).describe('To the minute.'),
+  policy: PolicyView,
   created_at: dateTime(),
 };
 
@@ -142,6 +145,25 @@ export const rotateCertificate = operation({
     refuseOtherUse(candidate, old.uses, [...inherited, ...registered]);
     const row = await rotate(context, old, candidate, input.overlap_seconds);
     return { ...certificateView(row, context.now), ...replacedView(old) };
+  },
+});
+
+export const setCertificatePolicy = operation({
+  rest: 'PUT /v3/certificates/{certificate_id}/policy',
+  soap: 'SetCertificatePolicy',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Say what messages of a certificate must keep to, and how they are answered.',
+  description:
+    'It replaces the whole policy: what is left out is not asked for any more. It holds from the next request.',
+  input: z.strictObject({ certificate_id: id('cert'), ...policyInput }),
+  output: named('CertificateWithPolicy', certificate),
+  async handle({ em, now, services }, { certificate_id, ...policy }) {
+    requireAnswerable(policy, services);
+    const row = await findCertificate(em, certificate_id);
+    if (row.status === 'revoked') throw new Refusal('conflict', 'The certificate is revoked.');
+    row.policy = policy;
+    return certificateView(row, now);
   },
 });
 

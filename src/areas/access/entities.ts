@@ -35,12 +35,29 @@ export type ApiKey = InferEntity<typeof ApiKey>;
 
 export type CertificateUse = 'request' | 'approval';
 
-/** What one certificate's partner asked for, or must keep to. */
+/** Signatures over SOAP messages: kind and hash, as the door names its algorithms. */
+export const signatureAlgorithms = [
+  'rsa-sha256',
+  'rsa-sha384',
+  'rsa-sha512',
+  'rsa-pss-sha256',
+  'rsa-pss-sha384',
+  'rsa-pss-sha512',
+  'ecdsa-sha256',
+  'ecdsa-sha384',
+] as const;
+export const signedHeaders = ['To', 'Action', 'MessageID'] as const;
+
+/** What one certificate's partner asked for, or must keep to; what is absent is not asked for. */
 export interface CertificatePolicy {
   /** Requests must carry `Bastion-Signature-Version: 2`. */
   signature_version_2?: boolean;
+  /** The only ones that SOAP messages may be signed with; empty: all. */
+  signature_algorithms?: (typeof signatureAlgorithms)[number][];
+  /** WS-Addressing headers that a SOAP message must have, and sign. */
+  signed_headers?: (typeof signedHeaders)[number][];
   /** Algorithm of signed SOAP answers. */
-  answer_algorithm?: 'rsa-sha256' | 'ecdsa-sha256';
+  answer_algorithm?: (typeof signatureAlgorithms)[number];
   /** SOAP answers repeat the request's signature value (WS-Security 1.1, 8.5). */
   signature_confirmation?: boolean;
   /** SOAP faults are HTTP 500 always, for stacks that parse no other. */

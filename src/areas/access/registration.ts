@@ -6,6 +6,7 @@ import { invalid, notFound, Refusal } from '../../core/errors.ts';
 import type { HandleContext, PrepareContext, TenantEntityManager } from '../../core/operation.ts';
 import { timestamp } from '../../core/schema.ts';
 import type { Services } from '../../core/services.ts';
+import { policyView } from './certificate-policy.ts';
 import { isCertificateInForce } from './credentials.ts';
 import { type CertificateUse, ClientCertificate } from './entities.ts';
 
@@ -200,5 +201,6 @@ export const certificateView = (row: ClientCertificate, now: Date) => ({
   not_after: timestamp(row.notAfter),
   retires_at: row.retiresAt ? timestamp(row.retiresAt) : null,
   last_used_at: row.lastUsedAt ? timestamp(row.lastUsedAt) : null,
+  policy: policyView(row.policy),
   created_at: timestamp(row.createdAt),
 });

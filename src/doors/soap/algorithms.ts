@@ -1,4 +1,5 @@
 import { type BinaryToTextEncoding, constants, hash, type KeyObject, sign, verify } from 'node:crypto';
+import type { CertificatePolicy } from '../../areas/access/entities.ts';
 
 /** The algorithms that are accepted, and no others: a name that is not a row here is refused. */
 
@@ -11,6 +12,8 @@ export const attachmentCompleteTransform =
 /** WS-Security 1.1, 8.3: stands for the token that a SecurityTokenReference leads to. */
 export const tokenTransform =
   'http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform';
+
+type PolicyName = NonNullable<CertificatePolicy['answer_algorithm']>;
 
 export type HashName = 'sha256' | 'sha384' | 'sha512';
 
@@ -26,12 +29,15 @@ export interface SignatureAlgorithm {
   readonly uri: string;
   readonly hash: HashName;
   readonly kind: 'rsa' | 'rsa-pss' | 'ecdsa';
+  /** As partners' policies call it. */
+  readonly name: PolicyName;
 }
 
 const row = (uri: string, kind: SignatureAlgorithm['kind'], hash: HashName): SignatureAlgorithm => ({
   uri,
   kind,
   hash,
+  name: `${kind}-${hash}` as PolicyName,
 });
 
 /** RFC 4051, RFC 6931. ECDSA values are r and s side by side (IEEE P1363), as XML Signature 1.1 section 6.4.3 says. */

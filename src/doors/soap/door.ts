@@ -21,7 +21,7 @@ export interface SoapParts<Identity> extends Pick<ExchangeParts<Identity>, 'gate
  */
 export function soapDoor<I>({ gate, run, areas, services }: SoapParts<I>): Express {
   const model = buildModel(areas);
-  const parts = { gate, run, services, signer: answerSigner(services.identity) };
+  const parts = { gate, run, services, signer: answerSigner(services.identity, services.ellipticIdentity) };
   const app = express().disable('x-powered-by').enable('case sensitive routing').enable('strict routing');
   for (const area of model.areas) {
     app.post(area.path, async (req, res) => {

@@ -13,9 +13,9 @@ import { treeOctets } from './envelope.ts';
 import { withElementNames } from './faults.ts';
 import { commonNamespace, type SoapArea, type SoapOperation } from './model.ts';
 import { type IncomingMessage, readMessage } from './multipart.ts';
+import { checkPolicy, type Partner } from './partner.ts';
 import { ReceivedParts } from './received-parts.ts';
-import { type Asked, answer, type Partner, type Reply, signedFault, strangerFault } from './reply.ts';
-import type { EnvelopeSigner } from './sign.ts';
+import { type AnswerSigner, type Asked, answer, type Reply, signedFault, strangerFault } from './reply.ts';
 import type { TokenReference } from './token.ts';
 import { type SignedBody, type SoapContext, verifyEnvelope } from './verify.ts';
 
@@ -60,7 +60,7 @@ export interface ExchangeParts<Identity> {
   /** `read` gives the input, or throws what was wrong with it. */
   readonly run: (operation: Operation, caller: Caller, read: () => unknown) => Promise<Outcome>;
   readonly services: Pick<Services, 'clock' | 'settings' | 'log' | 'metrics'>;
-  readonly signer: EnvelopeSigner;
+  readonly signer: AnswerSigner;
 }
 
 export interface Answered extends Reply {
@@ -195,6 +195,7 @@ class Journey<I> {
     if (context.orgId === undefined && this.#parts.gate.actsForAnother(proven.identity)) {
       throw new Refusal('signature_invalid', undefined, { cause: new Error('orgId is not in a signed Context') });
     }
+    checkPolicy(body, proven.partner);
     return proven;
   }
 

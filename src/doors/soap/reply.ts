@@ -2,13 +2,15 @@ import { randomUUID, X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Refusal } from '../../core/errors.ts';
 import type { Identity } from '../../core/services.ts';
+import { keyFits, type SignatureAlgorithm, type SignatureName, signatureAlgorithms } from './algorithms.ts';
 import { encodeAnswer } from './encode.ts';
 import { faultBody, faultStatus, unsignedFault } from './faults.ts';
 import type { SoapOperation } from './model.ts';
 import { type OutgoingPart, writeRelated } from './multipart.ts';
 import { ns } from './namespaces.ts';
+import type { Partner } from './partner.ts';
 import { createEnvelopeSigner, type EnvelopeSigner, type SignedAnswer } from './sign.ts';
-import type { SignedBody, Signer } from './verify.ts';
+import type { SignedBody } from './verify.ts';
 
 /** What goes back over HTTP. */
 export interface Reply {
@@ -19,20 +21,23 @@ export interface Reply {
 
 const contentType = 'application/soap+xml; charset=utf-8';
 
-/** Bastion's own signature, with the one key it has. */
-export function answerSigner({ privateKey, certificatePem }: Identity): EnvelopeSigner {
-  const algorithm = privateKey.asymmetricKeyType === 'ec' ? 'ecdsaSha256' : 'rsaSha256';
-  return createEnvelopeSigner(privateKey, new X509Certificate(certificatePem), algorithm);
-}
+/** Bastion's own signature, in the way that the partner's policy asks for. */
+export type AnswerSigner = (partner: Partner) => EnvelopeSigner;
 
-/** A signer, and how its partner wants to be answered. */
-export interface Partner extends Signer {
-  readonly policy: {
-    /** Answers repeat the request's signature value (WS-Security 1.1, 8.5). */
-    readonly signature_confirmation?: boolean;
-    /** Every fault is HTTP 500, for stacks that parse no other. */
-    readonly faults_as_500?: boolean;
-  };
+/** The partner decides, not its request: a stack signs with one algorithm and may check another only. */
+export function answerSigner(identity: Identity, ellipticIdentity?: Identity): AnswerSigner {
+  const all = Object.entries(signatureAlgorithms) as [SignatureName, SignatureAlgorithm][];
+  const signers = new Map<string, EnvelopeSigner>();
+  for (const { privateKey, certificatePem } of ellipticIdentity ? [ellipticIdentity, identity] : [identity]) {
+    const certificate = new X509Certificate(certificatePem);
+    for (const [key, algorithm] of all) {
+      if (keyFits(algorithm, privateKey))
+        signers.set(algorithm.name, createEnvelopeSigner(privateKey, certificate, key));
+    }
+  }
+  const standard = signers.get(identity.privateKey.asymmetricKeyType === 'ec' ? 'ecdsa-sha256' : 'rsa-sha256');
+  if (standard === undefined) throw new Error('the signing key must be RSA of 2048 to 8192 bits, P-256 or P-384');
+  return ({ policy }) => signers.get(policy.answer_algorithm ?? '') ?? standard;
 }
 
 /** What an answer repeats of the message that it answers. */
@@ -44,7 +49,7 @@ export interface Asked {
   readonly now: Date;
 }
 
-export function answer(signer: EnvelopeSigner, operation: SoapOperation, output: unknown, asked: Asked): Reply {
+export function answer(signer: AnswerSigner, operation: SoapOperation, output: unknown, asked: Asked): Reply {
   const parts: OutgoingPart[] = [];
   const attach = (content: Buffer): string => {
     const contentId = `${randomUUID()}@bastion`;
@@ -52,16 +57,20 @@ export function answer(signer: EnvelopeSigner, operation: SoapOperation, output:
     return contentId;
   };
   const body = encodeAnswer(operation, output, asked.related ? attach : undefined);
-  const envelope = signer.sign({ body, ...related(asked, `${operation.action}Response`), now: asked.now });
+  const envelope = signer(asked.partner).sign({
+    body,
+    ...related(asked, `${operation.action}Response`),
+    now: asked.now,
+  });
   return parts.length === 0
     ? { status: 200, contentType, body: envelope }
     : { status: 200, ...writeRelated(envelope, parts) };
 }
 
 /** A fault for a caller who is proven to have sent the message. */
-export function signedFault(signer: EnvelopeSigner, refusal: Refusal, requestId: string, asked: Asked): Reply {
+export function signedFault(signer: AnswerSigner, refusal: Refusal, requestId: string, asked: Asked): Reply {
   const fault = faultBody(refusal, requestId);
-  const body = signer.sign({ ...fault, ...related(asked, `${ns.wsa}/soap/fault`), now: asked.now });
+  const body = signer(asked.partner).sign({ ...fault, ...related(asked, `${ns.wsa}/soap/fault`), now: asked.now });
   const status = asked.partner.policy.faults_as_500 ? 500 : faultStatus(refusal);
   return { status, contentType, body };
 }

@@ -1,7 +1,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { Refusal } from '../../core/errors.ts';
 import { type Addressing, isAddressing, readAddressing } from './addressing.ts';
-import { digest, type HashName, verifyOctets } from './algorithms.ts';
+import { digest, type HashName, type SignatureAlgorithm, verifyOctets } from './algorithms.ts';
 import { canonicalize, canonicalizeToken } from './canonical.ts';
 import {
   checkMustUnderstand,
@@ -67,6 +67,7 @@ interface Facts<S extends Signer> {
   addressing: Addressing;
   signedHeaders: ReadonlySet<string>;
   attachments: ReadonlyMap<string, SignedAttachment>;
+  algorithm: SignatureAlgorithm['name'];
   signatureValue: string;
   replayKey: string;
 }
@@ -119,6 +120,10 @@ export class SignedBody<S extends Signer = Signer> {
   /** By Content-ID, what the signature says about attachments. */
   get attachments(): ReadonlyMap<string, SignedAttachment> {
     return this.#facts.attachments;
+  }
+
+  get algorithm(): SignatureAlgorithm['name'] {
+    return this.#facts.algorithm;
   }
 
   /** base64, for SignatureConfirmation. */
@@ -174,6 +179,7 @@ export async function verifyEnvelope<S extends Signer>(
     addressing: readAddressing(ours),
     signedHeaders: new Set(ours.filter(each => signedElementSet.has(each)).map(nameOf)),
     attachments,
+    algorithm: signature.algorithm.name,
     signatureValue: signature.value.toString('base64'),
     replayKey: replayKey(signature, signer),
   });

@@ -60,6 +60,14 @@ describe('client certificates', () => {
           not_after: 'instant',
           retires_at: null,
           last_used_at: null,
+          policy: {
+            signature_version_2: false,
+            signature_algorithms: [],
+            signed_headers: [],
+            answer_algorithm: null,
+            signature_confirmation: false,
+            faults_as_500: false,
+          },
           created_at: 'instant',
         });
         expect(await listed(door, output.certificate_id)).to.deep.equal(output);

@@ -4,6 +4,7 @@ import {
   registerCertificate,
   revokeCertificate,
   rotateCertificate,
+  setCertificatePolicy,
 } from '../../../src/areas/access/certificate-operations.ts';
 import {
   addAllowedAddress,
@@ -75,6 +76,16 @@ export const accessCases: Case[] = [
     op: rotateCertificate,
     path: madeCertificate,
     input: async party => ({ ...(await offer(party)), overlap_seconds: 3600 }),
+  },
+  {
+    op: setCertificatePolicy,
+    path: madeCertificate,
+    input: () => ({
+      signature_algorithms: ['ecdsa-sha256'],
+      signed_headers: ['To', 'MessageID'],
+      answer_algorithm: 'rsa-pss-sha256',
+      signature_confirmation: true,
+    }),
   },
   { op: revokeCertificate, path: madeCertificate },
   { op: listAllowedAddresses, input: () => ({ limit: 5 }) },

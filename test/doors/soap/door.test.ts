@@ -12,7 +12,7 @@ import { encodeRequest } from '../../../src/doors/soap/encode.ts';
 import type { SoapGate } from '../../../src/doors/soap/exchange.ts';
 import { buildModel, commonNamespace } from '../../../src/doors/soap/model.ts';
 import { ns } from '../../../src/doors/soap/namespaces.ts';
-import type { Partner } from '../../../src/doors/soap/reply.ts';
+import type { Partner } from '../../../src/doors/soap/partner.ts';
 import { isNamed, parseXml, type XmlElement } from '../../../src/doors/soap/tree.ts';
 import { type SignedBody, verifyEnvelope } from '../../../src/doors/soap/verify.ts';
 import { BodyRoom } from '../../../src/gate/body-room.ts';
