@@ -30,7 +30,8 @@ export async function built(client: Client, version: string, { soap, app }: Kit)
   const [wsdl, schema] = served.map(text => text.replaceAll(app.soap.url, 'https://bastion.example'));
   const sources = join(import.meta.dirname, client.folder);
   const hash = createHash('sha256').update(JSON.stringify([version, wsdl, schema]));
-  for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)));
+  const files = readdirSync(sources).map(name => join(sources, name));
+  for (const file of [...files.sort(), ...client.build.filter(existsSync)]) hash.update(readFileSync(file));
   const ready = join(cache, `${client.folder}-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(ready)) return { BUILD: ready };
   const making = `${ready}.${process.pid}`;

@@ -29,6 +29,7 @@ export interface Client {
 }
 
 const folder = (name: string): string => `${import.meta.dirname}/${name}`;
+const java = ['default-jdk-headless', 'maven', 'openssl'];
 
 export const clients: readonly Client[] = [
   {
@@ -48,6 +49,29 @@ export const clients: readonly Client[] = [
     versionPattern: /[\d.]+/,
     run: [process.execPath, `${folder('node-soap')}/cases.mjs`],
     without: { 'attachment (MTOM)': 'node-soap labels its parts as MTOM, and knows no xop:Include' },
+  },
+  {
+    name: 'Apache CXF with WSS4J',
+    folder: 'cxf',
+    packages: java,
+    version: ['sh', '-c', `command -v javac mvn openssl && grep '<cxf>' ${folder('cxf')}/pom.xml`],
+    versionPattern: /\d+(\.\d+)+/,
+    build: ['sh', `${folder('cxf')}/build.sh`, `${folder('java')}/Cases.java`],
+    run: ['sh', `${folder('java')}/run.sh`, 'attachment (MTOM)'],
+    without: {
+      'attachment (SwA)': 'CXF sends binary content as MTOM',
+      'attachment (MTOM)': 'CXF signs the content that xop:Include stands for, which Bastion does not verify yet',
+    },
+  },
+  {
+    name: 'JAX-WS RI with WSS4J',
+    folder: 'jax-ws',
+    packages: [...java, 'libjaxws-java', 'libwss4j-java'],
+    version: ['sh', '-c', 'command -v javac openssl && ls /usr/share/java/wss4j.jar /usr/share/java/jaxws-rt-*.jar'],
+    versionPattern: /\d+(\.\d+)+/,
+    build: ['sh', `${folder('jax-ws')}/build.sh`, `${folder('java')}/Cases.java`],
+    run: ['sh', `${folder('java')}/run.sh`, 'attachment (SwA)'],
+    without: { 'attachment (MTOM)': 'a handler that reads the message makes the RI write binary content inline' },
   },
   {
     name: 'PHP SoapClient with DOM and OpenSSL',
