@@ -120,6 +120,28 @@ export const clients: readonly Client[] = [
     run: ['perl', `${folder('soap-wsdl')}/cases.pl`],
     without: { 'attachment (MTOM)': 'SOAP::WSDL knows no MTOM' },
   },
+  {
+    name: 'KDSoap with XMLSec',
+    folder: 'kdsoap',
+    packages: [
+      'g++',
+      'libkdsoap-bin',
+      'libkdsoap-dev',
+      'libxmlsec1-dev',
+      'pkg-config',
+      'qtbase5-dev',
+      'qtbase5-dev-tools',
+    ],
+    version: [
+      'sh',
+      '-c',
+      'pkg-config --exists Qt5Network xmlsec1-openssl && kdwsdl2cpp -version && dpkg-query -W libkdsoap-dev',
+    ],
+    versionPattern: /\b\d+\.\d+\.\d+/,
+    build: ['sh', `${folder('kdsoap')}/build.sh`],
+    run: ['$BUILD/cases'],
+    without: { 'attachment (MTOM)': 'KDSoap knows no MTOM' },
+  },
 ];
 
 if (import.meta.main) console.log([...new Set(clients.flatMap(client => client.packages))].sort().join(' '));
