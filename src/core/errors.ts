@@ -103,9 +103,9 @@ export class Refusal extends Error {
     return codes[this.code].status;
   }
 
-  /** What the log may say beyond the message. Errors of our own are not for it: drivers write values into theirs. */
-  get reason(): string | undefined {
-    return this.status < 500 && this.cause instanceof Error ? this.cause.message : undefined;
+  /** What the log may say. Causes that are errors of our own are not for it: drivers write values into theirs. */
+  get reason(): string {
+    return this.status < 500 && this.cause instanceof Error ? this.cause.message : this.message;
   }
 }
 

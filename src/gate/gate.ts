@@ -1,8 +1,9 @@
+import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:https';
-import { isTrusted } from '../areas/access/credentials.ts';
 import { ApiKey, ClientCertificate } from '../areas/access/entities.ts';
 import type { Caller, Door } from '../core/caller.ts';
+import { storedCertificate } from '../core/certificates.ts';
 import { Refusal } from '../core/errors.ts';
 import type { Services } from '../core/services.ts';
 import type { UsedOnce } from '../db/once.ts';
@@ -16,6 +17,7 @@ import {
   type Identified,
   identify,
   identifyCertificate,
+  inForce,
   type RequestCertificate,
   requestCertificate,
 } from './identity.ts';
@@ -127,20 +129,21 @@ export class Gate {
     return this.#bodies.open(thumbprint);
   }
 
-  /** The certificates with which the identified organisation, or one above it, may sign requests now. */
-  async requestCertificates({ line, arrival }: Identified): Promise<RequestCertificate[]> {
-    const all = await certificatesOf(this.#parts.db, line);
-    return all
-      .filter(each => isTrusted(each, 'request', this.#parts.services, arrival.receivedAt))
-      .map(requestCertificate);
+  /** The certificate so named with which the identified organisation, or one above it, signs requests now; else 401. */
+  async signer(
+    { line, arrival }: Identified,
+    isNamed: (certificate: X509Certificate) => boolean,
+  ): Promise<RequestCertificate> {
+    const registered = await certificatesOf(this.#parts.db, line);
+    const named = registered.filter(({ pem }) => isNamed(storedCertificate(pem)));
+    return requestCertificate(inForce(this.#parts, arrival, named)[0]!);
   }
 
-  /** The certificate with this thumbprint if some organisation signs requests with it now. */
-  async anyRequestCertificate(thumbprint: string): Promise<RequestCertificate | undefined> {
-    const all = await findRegistrations(this.#parts.db, thumbprint);
-    const { services } = this.#parts;
-    const found = all.find(each => isTrusted(each, 'request', services, services.clock.now()));
-    return found && requestCertificate(found);
+  /** The certificate with this thumbprint if some organisation signs requests with it now; else 401. */
+  async anySigner(thumbprint: string): Promise<RequestCertificate> {
+    const registered = await findRegistrations(this.#parts.db, thumbprint);
+    const receivedAt = this.#parts.services.clock.now();
+    return requestCertificate(inForce(this.#parts, { receivedAt }, registered)[0]!);
   }
 
   /** Step 5 of signed HTTP requests. The signer's nonces are its own; the key does not matter. */

@@ -1,5 +1,5 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { effectiveScopes, isKeyInForce, isTrusted, secretHash } from '../areas/access/credentials.ts';
+import { distrustOf, effectiveScopes, isKeyInForce, secretHash } from '../areas/access/credentials.ts';
 import type { CertificatePolicy } from '../areas/access/entities.ts';
 import { AddressSet } from '../core/addresses.ts';
 import { storedCertificate, thumbprintOf } from '../core/certificates.ts';
@@ -107,11 +107,17 @@ function presentedThumbprint(arrival: Arrival): string {
   return thumbprintOf(certificate);
 }
 
-/** Those registrations that count now; throws 401 when none does. */
-function inForce({ services }: Parts, { receivedAt }: Arrival, registered: readonly CertificateRecord[]) {
-  const trusted = registered.filter(each => isTrusted(each, 'request', services, receivedAt));
-  if (trusted.length === 0) throw new Refusal('certificate_invalid');
-  return trusted;
+/** Those registrations that count now; throws 401 when none does, and says in the cause why not. */
+export function inForce(
+  { services }: Pick<Parts, 'services'>,
+  { receivedAt }: Pick<Arrival, 'receivedAt'>,
+  registered: readonly CertificateRecord[],
+): readonly CertificateRecord[] {
+  const distrust = registered.map(each => distrustOf(each, 'request', services, receivedAt));
+  const trusted = registered.filter((_, index) => distrust[index] === undefined);
+  if (trusted.length > 0) return trusted;
+  const cause = new Error(distrust.length === 0 ? 'the certificate is not registered' : `it is ${distrust.join(', ')}`);
+  throw new Refusal('certificate_invalid', undefined, { cause });
 }
 
 /** The registration nearest to the key's organisation, if the key is in force and one of its line registered it. */

@@ -71,9 +71,8 @@ export function soapGate(gate: Gate) {
     ): Promise<RequestCertificate | undefined> {
       if (identity === undefined) return signerOfAny(gate, reference);
       if (isNamedBy(identity.certificate.certificate, reference)) return identity.certificate;
-      const all = await gate.requestCertificates(identity);
-      const signer = all.find(({ certificate }) => isNamedBy(certificate, reference));
-      if (signer) signers.set(identity, signer);
+      const signer = await gate.signer(identity, certificate => isNamedBy(certificate, reference));
+      signers.set(identity, signer);
       return signer;
     },
 
@@ -97,9 +96,9 @@ export function soapGate(gate: Gate) {
 
 /** Before the key is known a certificate can be looked up by what is unique about it, not by what an issuer gave it. */
 async function signerOfAny(gate: Gate, reference: CertificateReference): Promise<RequestCertificate | undefined> {
-  if (reference.kind === 'certificate') return gate.anyRequestCertificate(thumbprintOf(reference.certificate));
+  if (reference.kind === 'certificate') return gate.anySigner(thumbprintOf(reference.certificate));
   const isSha256 = reference.kind === 'thumbprint' && reference.hash === 'sha256';
-  return isSha256 ? gate.anyRequestCertificate(reference.value.toString('hex')) : undefined;
+  return isSha256 ? gate.anySigner(reference.value.toString('hex')) : undefined;
 }
 
 /** Not needed over SOAP; who sends it anyway means it. */

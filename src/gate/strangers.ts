@@ -13,7 +13,7 @@ const linesPerSecond = 10;
 
 /**
  * Refusals before the caller is known. All are counted, a few are written one by one and the others summed up once a
- * second: being refused costs a sender nothing, so it must not cost us a disk.
+ * second, each at level debug only: being refused costs a sender nothing, so it must not cost us a disk.
  */
 export class Strangers {
   readonly #services: Pick<Services, 'log' | 'metrics'>;
@@ -29,8 +29,9 @@ export class Strangers {
     const { log, metrics } = this.#services;
     metrics.strangers.inc({ door, code });
     this.#second ??= setTimeout(() => this.sumUp(), 1000).unref();
-    if (this.#written++ >= linesPerSecond) return void this.#further.set(code, (this.#further.get(code) ?? 0) + 1);
-    log.info({ door, requestId, address, code, cause: reason }, 'stranger refused');
+    const level = this.#written++ < linesPerSecond ? 'info' : 'debug';
+    log[level]({ door, requestId, address, code, cause: reason }, 'stranger refused');
+    if (level === 'debug') this.#further.set(code, (this.#further.get(code) ?? 0) + 1);
   }
 
   /** Begins the next second; at the end, the last word. */

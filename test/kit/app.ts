@@ -2,7 +2,6 @@ import type { Resolver } from 'node:dns/promises';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { type App, startApp } from '../../src/app.ts';
 import { Domain } from '../../src/areas/organizations/entities.ts';
@@ -58,6 +57,8 @@ export interface KitOptions {
   config?: Partial<ReadyConfig>;
   /** Stored data of another node: the second node of a cluster. */
   beside?: Kit;
+  /** Told each line of the log from level debug on; without it only errors are written. */
+  listen?: (line: string) => void;
 }
 
 export class Kit {
@@ -165,7 +166,7 @@ export class Kit {
 }
 
 /** The real app on a fresh database, with real sockets; only clock, relay and approval webhook are local stand-ins. */
-export async function startKit({ resolver, config: changes = {}, beside }: KitOptions = {}): Promise<Kit> {
+export async function startKit({ resolver, config: changes = {}, beside, listen }: KitOptions = {}): Promise<Kit> {
   const set = await certificates();
   const dataDir = mkdtempSync(join(tmpdir(), 'bastion-kit-'));
   writeFileSync(join(dataDir, 'ca.pem'), set.ca);
@@ -197,7 +198,7 @@ export async function startKit({ resolver, config: changes = {}, beside }: KitOp
     drop,
     () => rmSync(dataDir, { recursive: true }),
   ];
-  const app = await startApp(config, { clock, resolver, log: logInto(errors) }).catch(async error => {
+  const app = await startApp(config, { clock, resolver, log: logInto(errors, listen) }).catch(async error => {
     for (const step of outside) await step();
     throw error;
   });
@@ -233,12 +234,10 @@ const startResponder = (set: CertificateSet, clock: Clock): Promise<ApprovalResp
     now: clock.now,
   });
 
-function logInto(errors: string[]) {
-  const stream = new Writable({
-    write(line, _encoding, done) {
-      errors.push(String(line));
-      done();
-    },
-  });
-  return pino({ level: 'error' }, stream);
+function logInto(errors: string[], listen?: (line: string) => void) {
+  const write = (line: string): void => {
+    listen?.(line);
+    if (JSON.parse(line).level >= pino.levels.values.error!) errors.push(line);
+  };
+  return pino({ level: listen ? 'debug' : 'error' }, { write });
 }

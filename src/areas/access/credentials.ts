@@ -37,15 +37,19 @@ export function isCertificateInForce(certificate: CertificateTerms, use: Certifi
   return registered && now >= notBefore && now < notAfter;
 }
 
-/** Whether the registration counts now and the certificate still chains to an approved authority. */
-export function isTrusted(
+/**
+ * Why the registration does not count now, or the certificate no longer chains to an approved authority; undefined when it is
+ * to be trusted.
+ */
+export function distrustOf(
   certificate: CertificateTerms & Pick<ClientCertificate, 'pem' | 'chainPem'>,
   use: CertificateUse,
   { trust }: Pick<Services, 'trust'>,
   now: Date,
-): boolean {
-  if (!isCertificateInForce(certificate, use, now)) return false;
-  return trust.check(storedCertificate(certificate.pem), intermediatesOf(certificate), now).ok;
+): string | undefined {
+  if (!isCertificateInForce(certificate, use, now)) return `not in force for ${use}`;
+  const verdict = trust.check(storedCertificate(certificate.pem), intermediatesOf(certificate), now);
+  return verdict.ok ? undefined : verdict.reason;
 }
 
 /** The registration with this id, if it counts now and chains. */
@@ -57,7 +61,7 @@ export async function certificateInForce(
   now: Date,
 ): Promise<ClientCertificate | undefined> {
   const certificate = await em.findOne(ClientCertificate, { id: certificateId });
-  return certificate && isTrusted(certificate, use, services, now) ? certificate : undefined;
+  return certificate && distrustOf(certificate, use, services, now) === undefined ? certificate : undefined;
 }
 
 /** Whether the organisation at `path` and all above it are active: suspension stops everything beneath. */
