@@ -30,6 +30,14 @@ const outputs: Record<string, object> = {
   },
 };
 
+/** The file holds every octet in its order, as it is or as base64. */
+function withAnotherFile(recorded: Buffer): Buffer {
+  const text = recorded.toString('latin1');
+  const changed = text.replace('#$%&', '#$%*').replace('AAECAwQFBgc', 'AAECAwQFBgg');
+  expect(changed).to.not.equal(text);
+  return Buffer.from(changed, 'latin1');
+}
+
 describe('recorded requests of foreign clients', () => {
   let server: Server;
   let now: Date;
@@ -99,17 +107,31 @@ describe('recorded requests of foreign clients', () => {
 
   for (const client of readdirSync(samples, { withFileTypes: true }).filter(each => each.isDirectory())) {
     const folder = join(samples, client.name);
-    for (const file of readdirSync(folder).filter(name => name.endsWith('.http'))) {
-      const isTampered = file.startsWith('tampered');
+    const received = (octets: Buffer) => {
+      registered = new X509Certificate(readFileSync(join(folder, 'partner.pem')));
+      now = new Date(readFileSync(join(folder, 'recorded-at'), 'utf8').trim());
+      return replay(octets);
+    };
+    const files = readdirSync(folder).filter(name => name.endsWith('.http'));
 
-      it(`${client.name}/${file} is ${isTampered ? 'refused' : 'carried out'}`, async () => {
-        const recorded = readFileSync(join(folder, file));
-        registered = new X509Certificate(readFileSync(join(folder, 'partner.pem')));
-        now = new Date(readFileSync(join(folder, 'recorded-at'), 'utf8').trim());
-        const answer = await replay(recorded);
-        expect(answer.status, answer.text).to.equal(isTampered ? 400 : 200);
-        if (isTampered) expect(logged.at(-1)).to.match(/"cause":"the digest of #[^"]+ differs"/);
-        else expect(answer.text).to.include('SendSecureEmailResponse');
+    for (const file of files.filter(name => !name.startsWith('tampered'))) {
+      it(`${client.name}/${file} is carried out`, async () => {
+        const answer = await received(readFileSync(join(folder, file)));
+        expect(answer.status, answer.text).to.equal(200);
+        expect(answer.text).to.include('SendSecureEmailResponse');
+      });
+    }
+
+    it(`${client.name}/tampered-refused.http is refused`, async () => {
+      expect((await received(readFileSync(join(folder, 'tampered-refused.http')))).status).to.equal(400);
+      expect(logged.at(-1)).to.match(/"cause":"the digest of #[^"]+ differs"/);
+    });
+
+    for (const file of files.filter(name => name.startsWith('attachment'))) {
+      it(`${client.name}/${file} is refused with another file in it`, async () => {
+        const answer = await received(withAnotherFile(readFileSync(join(folder, file))));
+        expect(answer.status, answer.text).to.equal(400);
+        expect(logged.at(-1)).to.match(/"cause":"the [^"]+ differs"/);
       });
     }
   }
