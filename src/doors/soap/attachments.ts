@@ -100,10 +100,11 @@ export interface AttachmentClaim {
 
 /**
  * Joins what the signed Body names with what came: each part is named exactly once, and bound by the signature's own
- * cid: reference, by a SHA-256 in the Body, or by both. A part that nothing signed speaks of may have been put there,
+ * cid: reference, by a SHA-256 in the Body, or by the digest of the Body with the part in its place. A part that nothing signed speaks of may have been put there,
  * or exchanged, on the way.
  *
  * @param signed from `SignedBody.attachments`
+ * @param reconstituted from `SignedBody.reconstituted`
  * @returns the parts by Content-ID
  * @throws Refusal `malformed` when something is missing or left over, `signature_invalid` when a digest differs
  */
@@ -111,6 +112,7 @@ export function bindAttachments(
   signed: ReadonlyMap<string, SignedAttachment>,
   claims: readonly AttachmentClaim[],
   parts: readonly SpooledPart[],
+  reconstituted: ReadonlySet<string> = new Set(),
 ): ReadonlyMap<string, SpooledPart> {
   const byId = new Map(parts.map(part => [part.contentId, part]));
   const bound = new Map<string, SpooledPart>();
@@ -118,7 +120,9 @@ export function bindAttachments(
     const part = byId.get(contentId) ?? malformed('The Body names an attachment that is not there.');
     if (bound.has(contentId)) malformed('The Body names an attachment twice.');
     const signature = signed.get(contentId);
-    if (signature === undefined && sha256 === undefined) refuse('an attachment is bound by nothing');
+    if (signature === undefined && sha256 === undefined && !reconstituted.has(contentId)) {
+      refuse('an attachment is bound by nothing');
+    }
     if (sha256 !== undefined && sha256.toLowerCase() !== part.sha256) refuse('the SHA-256 of an attachment differs');
     if (signature !== undefined && part.signedDigest !== signature.digest) {
       refuse('the signed digest of an attachment differs');

@@ -4,6 +4,7 @@ import { commonNamespace, type Field, type SoapOperation, type SoapType, type St
 import { base64Octets } from './refuse.ts';
 import { attributeOf, childElements, isNamed, lookup, textOf, type XmlElement } from './tree.ts';
 import { collapse, readScalar } from './values.ts';
+import { includedPart } from './xop.ts';
 
 /**
  * The verified element to the plain value that the operation's own schema then parses. Strict: names, namespaces, order
@@ -29,7 +30,6 @@ const noParts: AttachedParts = {
 };
 
 const mostErrors = 20;
-const xop = 'http://www.w3.org/2004/08/xop/include';
 
 /** Reads `<Operation><request>…</request></Operation>`. */
 export function decodeRequest(operation: SoapOperation, wrapper: XmlElement, parts?: AttachedParts): object {
@@ -190,7 +190,7 @@ class Decoder {
       this.#invalid(path, 'invalid_type', 'sha256 must be 64 hex digits');
       return undefined;
     }
-    const contentId = attributeOf(element, '', 'contentId') ?? included(element);
+    const contentId = attributeOf(element, '', 'contentId') ?? includedPart(element);
     if (contentId !== undefined) return this.#attached(element, contentId, sha256?.toLowerCase(), path);
     const text = textOf(element);
     const octets = text === undefined ? undefined : collapse(text) === '' ? Buffer.alloc(0) : base64Octets(text);
@@ -286,19 +286,6 @@ function isTypeName(element: XmlElement, value: string, type: SoapType): boolean
   if (type.kind === 'scalar') return namespace === xmlSchema.types && local === type.name;
   if ('name' in type) return namespace === type.namespace && local === type.name;
   return namespace === commonNamespace && local === builtinNames[type.kind];
-}
-
-/** XOP 1.0 section 2.1: the one child says where the octets are. */
-function included(element: XmlElement): string | undefined {
-  const [only, second] = childElements(element) ?? [];
-  if (!only || second || !isNamed(only, xop, 'Include')) return undefined;
-  const href = attributeOf(only, '', 'href');
-  if (!href?.startsWith('cid:') || only.children.length > 0 || only.attributes.length > 1) return undefined;
-  try {
-    return decodeURIComponent(href.slice(4));
-  } catch {
-    return undefined;
-  }
 }
 
 function hashOf(octets: Buffer): string {

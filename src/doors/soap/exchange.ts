@@ -207,7 +207,7 @@ class Journey<I> {
   }
 
   /** From the signed Body, never from SOAPAction or the address. */
-  #find({ operation: element, addressing }: SignedBody): SoapOperation {
+  #find({ operationName: element, addressing }: SignedBody): SoapOperation {
     const operation = element.namespace === this.#area.namespace && this.#area.operations.get(element.local);
     if (!operation)
       throw new Refusal('malformed', `There is no operation {${element.namespace}}${element.local} here.`);

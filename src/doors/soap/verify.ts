@@ -20,6 +20,7 @@ import { type AttachmentReference, type ElementReference, readSignature, type Si
 import { checkFreshness, readTimestamp, type Timestamp } from './timestamp.ts';
 import { certificatePart, certificatePartLimit, readSignerToken, type TokenReference } from './token.ts';
 import { attributeOf, childElements, isNamed, parseXml, textOf, type XmlElement, type XmlLimits } from './tree.ts';
+import { isReconstituted, type Reconstitution, reconstitution } from './xop.ts';
 
 /** Someone whose certificate the gate has accepted for signing requests. */
 export interface Signer {
@@ -61,6 +62,7 @@ export interface SignedAttachment {
 
 interface Facts<S extends Signer> {
   operation: XmlElement;
+  reconstitutions: readonly Reconstitution[];
   signer: S;
   timestamp: Timestamp;
   context: SoapContext | undefined;
@@ -80,18 +82,43 @@ let mint: <S extends Signer>(facts: Facts<S>) => SignedBody<S>;
  */
 export class SignedBody<S extends Signer = Signer> {
   readonly #facts: Facts<S>;
+  #pending: readonly Reconstitution[];
 
   private constructor(facts: Facts<S>) {
     this.#facts = facts;
+    this.#pending = facts.reconstitutions;
   }
 
   static {
     mint = facts => new SignedBody(facts);
   }
 
-  /** The one child of Body. */
-  get operation(): XmlElement {
+  /** What the one child of Body is called, also while its content is still to be verified. */
+  get operationName(): Pick<XmlElement, 'namespace' | 'local'> {
     return this.#facts.operation;
+  }
+
+  /** The one child of Body. Throws while its digest waits for parts: nothing can be read that is not verified. */
+  get operation(): XmlElement {
+    if (this.#pending.length > 0) throw new Error('the Body is not verified before its parts are in their places');
+    return this.#facts.operation;
+  }
+
+  /**
+   * Verifies what was signed with the content of parts in the place of their Includes.
+   *
+   * @param content throws for a part that is not there
+   */
+  async reconstitute(content: (contentId: string) => AsyncIterable<Buffer>): Promise<void> {
+    for (const each of this.#pending) {
+      if (!(await isReconstituted(each, content))) refuse(`the digest of ${each.uri} differs`);
+    }
+    this.#pending = [];
+  }
+
+  /** Content-IDs of the parts that the signature covers in the places of their Includes. */
+  get reconstituted(): ReadonlySet<string> {
+    return new Set(this.#facts.reconstitutions.flatMap(({ parts }) => parts));
   }
 
   get signer(): S {
@@ -144,7 +171,8 @@ export class SignedBody<S extends Signer = Signer> {
  * Verifies a SOAP 1.2 message signed with WS-Security 1.1: Body and Timestamp signed at their own positions, by a
  * signer that `resolve` knows, in time. One parse and one tree: what was digested is what the caller is given.
  *
- * Left to the caller, in this order: decode the Body, bind the attachments, spend the replay key.
+ * Left to the caller, in this order: put parts in the places of their Includes, decode the Body, bind the attachments, spend
+ * the replay key.
  *
  * @throws Refusal `malformed`, `version_mismatch`, `must_understand`, `timestamp_invalid`, or `signature_invalid` for
  *   all that is not authentic, without saying why (the cause does)
@@ -162,7 +190,11 @@ export async function verifyEnvelope<S extends Signer>(
 
   const { signer, part } = await findSigner(signature, security, settings);
   checkSignature(signature, signer);
-  for (const [reference, element] of signed) checkElement(reference, element);
+  const reconstitutions: Reconstitution[] = [];
+  for (const [reference, element] of signed) {
+    const pending = checkElement(reference, element, element === envelope.body);
+    if (pending) reconstitutions.push(pending);
+  }
   const attachments = signedAttachments(signature, part);
 
   const timestamp = readTimestamp(security.timestamp);
@@ -173,6 +205,7 @@ export async function verifyEnvelope<S extends Signer>(
   const ours = envelope.headers.filter(isForUs);
   return mint({
     operation: envelope.operation,
+    reconstitutions,
     signer,
     timestamp,
     context: readContext(envelope.headers.filter(isContext), signedElementSet),
@@ -250,14 +283,22 @@ function checkSignature({ algorithm, signedInfo, inclusivePrefixes, value }: Sig
   if (!verifyOctets(algorithm, publicKey, octets, value)) refuse('the signature does not verify');
 }
 
-function checkElement(reference: ElementReference, element: XmlElement): void {
+/**
+ * @returns what is left to check when the parts have come: an Include may have been signed as it stands, when something else
+ *   binds its part, or with the part in its place
+ */
+function checkElement(
+  reference: ElementReference,
+  element: XmlElement,
+  mayInclude: boolean,
+): Reconstitution | undefined {
   const { dereferenced, inclusivePrefixes } = reference;
   const octets = dereferenced
     ? canonicalizeToken(element, inclusivePrefixes)
     : canonicalize(element, inclusivePrefixes);
-  if (digest(reference.hash, octets) !== reference.digest) {
-    refuse(`the digest of ${reference.uri} differs`);
-  }
+  if (digest(reference.hash, octets) === reference.digest) return undefined;
+  const pending = mayInclude ? reconstitution(element, reference) : undefined;
+  return pending ?? refuse(`the digest of ${reference.uri} differs`);
 }
 
 /** Attachments are not there yet, so their digests are handed on; only a certificate part can be checked now. */
