@@ -74,6 +74,25 @@ export const clients: readonly Client[] = [
     without: { 'attachment (MTOM)': 'a handler that reads the message makes the RI write binary content inline' },
   },
   {
+    name: '.NET’s SignedXml on Mono',
+    folder: 'dotnet',
+    packages: ['mono-mcs', 'mono-runtime', 'libmono-system-core4.0-cil', 'libmono-system-security4.0-cil', 'openssl'],
+    version: ['sh', '-c', 'mono --version && command -v mcs openssl'],
+    versionPattern: /\d+\.\d+/,
+    build: [
+      'mcs',
+      '-out:cases.exe',
+      ...['System.Core', 'System.Security', 'System.Xml'].map(assembly => `-reference:${assembly}.dll`),
+      `${folder('dotnet')}/Cases.cs`,
+      `${folder('dotnet')}/SignedEnvelope.cs`,
+    ],
+    run: ['sh', `${folder('dotnet')}/run.sh`],
+    without: {
+      'attachment (SwA)': 'the program sends files inline',
+      'attachment (MTOM)': 'the program sends files inline',
+    },
+  },
+  {
     name: 'PHP SoapClient with DOM and OpenSSL',
     folder: 'php',
     packages: ['php-cli', 'php-curl', 'php-soap', 'php-xml'],
