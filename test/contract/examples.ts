@@ -70,11 +70,13 @@ class StandIns {
 
   #id = (id: string): string => encodeTime(shownInstant).toLowerCase() + this.#token(id, 16);
 
-  /** Moved as a whole, to the minute: a run takes seconds. What a case set itself lies far off and stays. */
+  /** Moved as a whole, and rounded: a run takes seconds, and certificates may be as old as the process. */
   #instant(instant: string): string {
     const distance = Date.parse(instant) - this.#now;
+    // What a case set itself lies far off and stays.
     if (Math.abs(distance) > 1000 * day) return instant;
-    const moved = new Date(shownInstant + Math.round(distance / 60_000) * 60_000);
+    const grain = Math.abs(distance) < 1_800_000 ? 60_000 : 3_600_000;
+    const moved = new Date(shownInstant + Math.round(distance / grain) * grain);
     return moved.toISOString().replace('.000Z', 'Z');
   }
 
