@@ -4,10 +4,11 @@ import { Command } from 'commander';
 import type { Core } from './app.ts';
 import { areas } from './areas.ts';
 import { certsCommand } from './certs-command.ts';
+import { parseCertificates, thumbprintOf } from './core/certificates.ts';
 import { verifyDetached } from './core/detached-signature.ts';
 import { Refusal } from './core/errors.ts';
 import type { Checkpoint } from './db/audit-chain.ts';
-import { verifyAudit } from './db/audit-verify.ts';
+import { type CheckpointVerifiers, verifyAudit } from './db/audit-verify.ts';
 import { openApi } from './doors/rest/openapi.ts';
 import { zip } from './doors/soap/archive.ts';
 import { generate, placeholderUrl } from './doors/soap/wsdl.ts';
@@ -96,14 +97,14 @@ audit
   .command('verify')
   .description('prove that no row was changed, removed or cut off')
   .option('--anchor <file>', 'checkpoints kept elsewhere, one JSON a line, as the log has them')
-  .action(({ anchor }) =>
+  .option('--certificates <pem>', 'the signing certificates from before the present one')
+  .action(({ anchor, certificates }) =>
     withCore(async core => {
-      const { publicKey } = new X509Certificate(core.services.identity.certificatePem);
-      const report = await verifyAudit(
-        core.db,
-        (statement, signature) => verifyDetached(publicKey, statement, signature),
-        anchor === undefined ? [] : readAnchors(anchor),
-      );
+      const signers = [
+        new X509Certificate(core.services.identity.certificatePem),
+        ...(certificates === undefined ? [] : readCertificates(certificates)),
+      ];
+      const report = await verifyAudit(core.db, verifiersOf(signers), anchor === undefined ? [] : readAnchors(anchor));
       console.log(JSON.stringify(report, undefined, 2));
       if (!report.intact) process.exitCode = 1;
     }),
@@ -132,6 +133,20 @@ program
     if (file) writeFileSync(file, text);
     else process.stdout.write(text);
   });
+
+const verifiersOf = (signers: readonly X509Certificate[]): CheckpointVerifiers =>
+  new Map(
+    signers.map(signer => {
+      const { publicKey } = signer;
+      return [thumbprintOf(signer), (statement, signature) => verifyDetached(publicKey, statement, signature)];
+    }),
+  );
+
+function readCertificates(file: string): X509Certificate[] {
+  const certificates = parseCertificates(readFileSync(file, 'utf8'));
+  if (!certificates) throw new Error(`${file} holds no readable certificate`);
+  return certificates;
+}
 
 /** Checkpoints as the log has them, whole log lines or the checkpoint alone. */
 function readAnchors(file: string): Checkpoint[] {

@@ -14,10 +14,11 @@ const chainEveryMs = 500;
 
 /** Chains new audit rows within a second, on whichever node holds the lease; checkpoints go to the log as well. */
 export function chainAuditTrail(db: Database, { identity, log }: Services): { stop(): Promise<void> } {
-  const sign = (statement: string) => signDetached(identity.privateKey, statement);
+  const { thumbprint, privateKey } = identity;
+  const signer = { thumbprint, sign: (statement: string) => signDetached(privateKey, statement) };
   let running: Promise<void> = Promise.resolve();
   const round = async (): Promise<void> => {
-    const checkpoints = await chainAudit(db, sign);
+    const checkpoints = await chainAudit(db, signer);
     for (const checkpoint of checkpoints) log.info({ checkpoint }, 'audit checkpoint');
   };
   const timer = setInterval(() => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { entities } from '../src/app.ts';
+import { thumbprintOf } from '../src/core/certificates.ts';
 import { signDetached } from '../src/core/detached-signature.ts';
 import { chainAudit } from '../src/db/audit-chain.ts';
 import { openDatabase } from '../src/db/orm.ts';
@@ -20,9 +21,10 @@ describe('the bastion command', function () {
   const folder = mkdtempSync(join(tmpdir(), 'bastion-cli-'));
   const database = join(folder, 'bastion.db');
   let organization: string;
+  const environment: Record<string, string> = {};
 
   const bastion = async (...args: string[]): Promise<{ out: string; error: string; code: number }> => {
-    const env = { ...process.env, BASTION_DATA_DIR: folder, BASTION_LOG_LEVEL: 'silent' };
+    const env = { ...process.env, ...environment, BASTION_DATA_DIR: folder, BASTION_LOG_LEVEL: 'silent' };
     const command = [resolve(import.meta.dirname, '../bin/bastion.mjs'), ...args];
     try {
       const { stdout, stderr } = await run(process.execPath, command, { env });
@@ -69,11 +71,29 @@ describe('the bastion command', function () {
 
   it('proves the audit trail, and notices a row that was changed', async () => {
     const log = join(folder, 'anchor.log');
-    const checkpoints = await chained();
+    const { signing } = await developmentFiles(folder);
+    const checkpoints = await chained(signing);
     writeFileSync(log, checkpoints.map(checkpoint => `${JSON.stringify({ level: 30, checkpoint })}\n`).join(''));
     const whole = await bastion('audit', 'verify', '--anchor', log);
     expect(whole.code).to.equal(0);
     expect(JSON.parse(whole.out).intact).to.equal(true);
+
+    const earlier = join(folder, 'earlier.pem');
+    writeFileSync(earlier, signing.certificate);
+    const { server } = await developmentFiles(folder);
+    const files = {
+      BASTION_SIGNING_CERTIFICATE: join(folder, 'next.pem'),
+      BASTION_SIGNING_KEY: join(folder, 'next.key'),
+    };
+    writeFileSync(files.BASTION_SIGNING_CERTIFICATE, server.certificate);
+    writeFileSync(files.BASTION_SIGNING_KEY, server.key);
+    Object.assign(environment, files);
+    const lacking = await bastion('audit', 'verify', '--anchor', log);
+    expect(lacking.code).to.equal(1);
+    expect(lacking.out).to.include(thumbprintOf(new X509Certificate(signing.certificate)));
+    const rotated = await bastion('audit', 'verify', '--anchor', log, '--certificates', earlier);
+    expect([rotated.code, JSON.parse(rotated.out).problems]).to.deep.equal([0, []]);
+    for (const name of Object.keys(files)) delete environment[name];
 
     const db = new DatabaseSync(database);
     db.exec(`update audit_events set actor_id = 'nobody' where operation = 'key.create'`);
@@ -84,11 +104,12 @@ describe('the bastion command', function () {
   });
 
   /** What a running server does within a second. */
-  async function chained() {
-    const { signing } = await developmentFiles(folder);
+  async function chained(signing: { certificate: string; key: string }) {
     const db = await openDatabase({ url: `sqlite:${database}`, entities });
     const key = createPrivateKey(signing.key);
-    const checkpoints = await chainAudit(db, statement => signDetached(key, statement), { checkpoint: 'now' });
+    const thumbprint = thumbprintOf(new X509Certificate(signing.certificate));
+    const signer = { thumbprint, sign: (statement: string) => signDetached(key, statement) };
+    const checkpoints = await chainAudit(db, signer, { checkpoint: 'now' });
     await db.close();
     return checkpoints;
   }

@@ -55,9 +55,16 @@ export const AuditCheckpoint = tenantEntity({
 });
 
 export interface Checkpoint {
-  /** Canonical JSON of type, organization_id, sequence, hash, signed_at: the exact text that is signed. */
+  /** Canonical JSON of type, organization_id, sequence, hash, signed_at, signed_by: the exact text that is signed. */
   readonly statement: string;
   readonly signature: string;
+}
+
+/** Bastion's signing certificate, as far as checkpoints need it. */
+export interface CheckpointSigner {
+  /** Stands in the statement, so that whoever verifies it later knows which certificate to ask for. */
+  readonly thumbprint: string;
+  sign(statement: string): string;
 }
 
 export const emptyChain = { sequence: 0, hash: '0'.repeat(64) };
@@ -72,7 +79,7 @@ const checkpointEveryMs = 60_000;
  */
 export async function chainAudit(
   db: Database,
-  sign: (statement: string) => string,
+  signer: CheckpointSigner,
   { checkpoint = 'due' }: { checkpoint?: 'due' | 'now' } = {},
 ): Promise<Checkpoint[]> {
   const now = checkpoint === 'now';
@@ -83,7 +90,7 @@ export async function chainAudit(
     for (const organization of await organizationsToVisit(db, now)) {
       while (!lost.aborted && (await chainBatch(db, organization))) {}
       if (lost.aborted) break;
-      const made = await signHead(db, organization, sign, now);
+      const made = await signHead(db, organization, signer, now);
       if (made) signed.push(made);
     }
     return signed;
@@ -162,7 +169,7 @@ export function chainHash(previous: string, sequence: number, event: AuditEvent)
 async function signHead(
   db: Database,
   organization: string,
-  sign: (statement: string) => string,
+  signer: CheckpointSigner,
   now: boolean,
 ): Promise<Checkpoint | undefined> {
   const signedAt = await db.now();
@@ -177,8 +184,9 @@ async function signHead(
       sequence,
       hash: headHash,
       signed_at: signedAt.toISOString(),
+      signed_by: signer.thumbprint,
     });
-    const made = { statement, signature: sign(statement) };
+    const made = { statement, signature: signer.sign(statement) };
     await em.insert(AuditCheckpoint, {
       id: newId('acp'),
       organizationId: organization,

@@ -18,24 +18,30 @@ const statementForm = z.strictObject({
   sequence: z.int().min(1),
   hash: z.string(),
   signed_at: z.string(),
+  signed_by: z.string(),
 });
 type Statement = z.infer<typeof statementForm>;
+
+/**
+ * Whose signatures count, by the thumbprint of the certificate: whether it is one over the statement. They come from whoever
+ * verifies, never from the database, where an intruder could add a certificate of their own.
+ */
+export type CheckpointVerifiers = ReadonlyMap<string, (statement: string, signature: string) => boolean>;
 
 const batch = 500;
 
 /**
  * Recomputes every chain and holds it against the signed checkpoints: those in the database, and the `anchors` that were kept
  * elsewhere. Only the latter show a tail that was cut off together with its checkpoints.
- * `verify` says whether a signature over a statement is Bastion's.
  */
 export async function verifyAudit(
   db: Database,
-  verify: (statement: string, signature: string) => boolean,
+  verifiers: CheckpointVerifiers,
   anchors: readonly Checkpoint[] = [],
 ): Promise<AuditReport> {
   // While it holds the chaining lease no row gains a link, so that events, links and heads are of one moment.
   const report = await withLease(db, 'audit-chain', { ttlMs: 15_000, waitMs: 30_000 }, () =>
-    inspect(db.fork('system'), verify, anchors),
+    inspect(db.fork('system'), verifiers, anchors),
   );
   if (!report) throw new Error('the audit trail is being chained by another node; try again');
   return report;
@@ -43,12 +49,12 @@ export async function verifyAudit(
 
 async function inspect(
   em: EntityManager,
-  verify: (statement: string, signature: string) => boolean,
+  verifiers: CheckpointVerifiers,
   anchors: readonly Checkpoint[],
 ): Promise<AuditReport> {
   const problems: string[] = [];
   const stored = await em.find(AuditCheckpoint, {}, { disableIdentityMap: true });
-  const statements = [...stored, ...anchors].flatMap(checkpoint => read(checkpoint, verify, problems));
+  const statements = [...stored, ...anchors].flatMap(checkpoint => read(checkpoint, verifiers, problems));
   const organizations = [];
   for (const id of await everyOrganization(em, statements)) {
     const expected = statements.filter(statement => statement.organization_id === id);
@@ -57,16 +63,24 @@ async function inspect(
   return { intact: problems.length === 0, organizations, problems };
 }
 
-function read(
-  checkpoint: Checkpoint,
-  verify: (text: string, signature: string) => boolean,
-  problems: string[],
-): Statement[] {
-  if (!verify(checkpoint.statement, checkpoint.signature)) {
-    problems.push(`a checkpoint is not signed by this Bastion: ${checkpoint.statement.slice(0, 200)}`);
-    return [];
+function read(checkpoint: Checkpoint, verifiers: CheckpointVerifiers, problems: string[]): Statement[] {
+  const statement = parse(checkpoint.statement);
+  const verify = statement && verifiers.get(statement.signed_by);
+  if (verify?.(checkpoint.statement, checkpoint.signature)) return [statement!];
+  problems.push(
+    statement && !verify
+      ? `${statement.organization_id}: the checkpoint at ${statement.sequence} says it was signed by certificate ${statement.signed_by}, which is not at hand`
+      : `a checkpoint is not signed by this Bastion: ${checkpoint.statement.slice(0, 200)}`,
+  );
+  return [];
+}
+
+function parse(statement: string): Statement | undefined {
+  try {
+    return statementForm.parse(JSON.parse(statement));
+  } catch {
+    return undefined;
   }
-  return [statementForm.parse(JSON.parse(checkpoint.statement))];
 }
 
 async function everyOrganization(em: EntityManager, statements: readonly Statement[]): Promise<Set<string>> {

@@ -12,10 +12,18 @@ import { freshDatabase } from '../kit/database.ts';
 import { rejection } from '../kit/rejection.ts';
 import { acme, rival } from './entities.ts';
 
-const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-const signed = (text: string) => sign(null, Buffer.from(text), privateKey).toString('base64');
-const isOurs = (text: string, signature: string) =>
-  verify(null, Buffer.from(text), publicKey, Buffer.from(signature, 'base64'));
+/** A signing certificate, as far as checkpoints know one. */
+function newSigner(thumbprint: string) {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  return {
+    thumbprint,
+    sign: (text: string) => sign(null, Buffer.from(text), privateKey).toString('base64'),
+    verify: (text: string, signature: string) =>
+      verify(null, Buffer.from(text), publicKey, Buffer.from(signature, 'base64')),
+  };
+}
+const ours = newSigner('aa'.repeat(32));
+const knowing = (...signers: (typeof ours)[]) => new Map(signers.map(({ thumbprint, verify }) => [thumbprint, verify]));
 
 describe('the audit trail', () => {
   let now: Date;
@@ -48,8 +56,8 @@ describe('the audit trail', () => {
     }
   }
 
-  const chain = () => chainAudit(db, signed, { checkpoint: 'now' });
-  const report = (...anchors: Checkpoint[]) => verifyAudit(db, isOurs, anchors);
+  const chain = (signer = ours) => chainAudit(db, signer, { checkpoint: 'now' });
+  const report = (...anchors: Checkpoint[]) => verifyAudit(db, knowing(ours), anchors);
   const tamper = (work: (em: EntityManager) => Promise<unknown>) => transaction(db, 'system', work);
 
   /** Three events of acme, two of the rival, chained and signed. */
@@ -130,17 +138,17 @@ describe('the audit trail', () => {
 
   it('signs a checkpoint at once, then at most one a minute, and sends it as an event', async () => {
     await write(acme, 'A');
-    expect(await chainAudit(db, signed)).to.have.length(1);
+    expect(await chainAudit(db, ours)).to.have.length(1);
     await write(acme, 'B');
     now = new Date(now.getTime() + 59_000);
-    expect(await chainAudit(db, signed)).to.have.length(0);
+    expect(await chainAudit(db, ours)).to.have.length(0);
     now = new Date(now.getTime() + 1000);
-    const [checkpoint] = await chainAudit(db, signed);
+    const [checkpoint] = await chainAudit(db, ours);
     expect(JSON.parse(checkpoint!.statement)).to.include({ organization_id: 'org_acme', sequence: 2 });
-    expect(isOurs(checkpoint!.statement, checkpoint!.signature)).to.equal(true);
+    expect(ours.verify(checkpoint!.statement, checkpoint!.signature)).to.equal(true);
     const events = await db.fork(acme).find(OutboxEvent, { type: 'audit.checkpoint' }, { orderBy: { id: 'asc' } });
     expect(events[1]!.payload).to.deep.equal(checkpoint);
-    expect(await chainAudit(db, signed)).to.have.length(0);
+    expect(await chainAudit(db, ours)).to.have.length(0);
   });
 
   const manipulations: Record<string, (em: EntityManager) => Promise<unknown>> = {
@@ -209,6 +217,64 @@ describe('the audit trail', () => {
       await em.nativeDelete(AuditHead, { organization: acme.id });
     });
     expect((await report(anchor)).intact).to.equal(false);
+  });
+
+  describe('after the signing certificate was rotated', () => {
+    const next = newSigner('bb'.repeat(32));
+    const rotated = (...anchors: Checkpoint[]) => verifyAudit(db, knowing(ours, next), anchors);
+    let anchor: Checkpoint;
+    beforeEach(async () => {
+      anchor = await history();
+      await write(acme, 'F', 'G');
+      await chain(next);
+    });
+
+    it('is intact, with what the earlier one signed', async () => {
+      const { intact, organizations } = await rotated(anchor);
+      expect({ intact, events: organizations.map(({ events }) => events) }).to.deep.equal({
+        intact: true,
+        events: [5, 2],
+      });
+    });
+
+    it('says which certificate is wanted, and is not intact without it', async () => {
+      const { intact, problems } = await verifyAudit(db, knowing(next));
+      expect(intact).to.equal(false);
+      expect(problems).to.have.length(2);
+      expect(problems[0]).to.include(`signed by certificate ${ours.thumbprint}`);
+    });
+
+    for (const [when, operation] of [
+      ['before', 'A'],
+      ['after', 'G'],
+    ]) {
+      it(`shows that a row from ${when} was changed`, async () => {
+        await tamper(em => em.nativeUpdate(AuditEvent, { operation }, { actorId: 'key_2' }));
+        expect((await rotated()).intact).to.equal(false);
+      });
+    }
+
+    it('shows that it was cut off, by an anchor of either certificate', async () => {
+      const later = await db
+        .fork('system')
+        .find(AuditCheckpoint, { organizationId: acme.id }, { orderBy: { id: 'desc' } });
+      await tamper(async em => {
+        await cutTail(em, acme.id, 1);
+        await em.nativeDelete(AuditCheckpoint, { organizationId: acme.id });
+      });
+      expect((await rotated()).intact).to.equal(true);
+      for (const kept of [anchor, later[0]!]) expect((await rotated(kept)).intact).to.equal(false);
+    });
+
+    it('believes no checkpoint by a certificate that somebody brought along, under whatever thumbprint', async () => {
+      for (const thumbprint of ['cc'.repeat(32), next.thumbprint]) {
+        await write(rival, 'H');
+        await chain({ ...newSigner(thumbprint) });
+        expect((await rotated()).intact, thumbprint).to.equal(false);
+        await tamper(em => em.nativeDelete(AuditCheckpoint, { organizationId: rival.id, sequence: { $gt: 2 } }));
+        expect((await rotated()).intact).to.equal(true);
+      }
+    });
   });
 
   it('does not believe an anchor that somebody else signed', async () => {
