@@ -5,6 +5,8 @@ import { approvalEntities } from './areas/approvals/entities.ts';
 import * as approvals from './areas/approvals/operations.ts';
 import { dlpEntities } from './areas/dlp/entities.ts';
 import { organizationEntities } from './areas/organizations/entities.ts';
+import { organizationJobs } from './areas/organizations/jobs.ts';
+import * as members from './areas/organizations/member-operations.ts';
 import * as organizations from './areas/organizations/operations.ts';
 import { secureEmailEntities } from './areas/secure-email/entities.ts';
 import { secureEmailJobs } from './areas/secure-email/jobs.ts';
@@ -16,7 +18,7 @@ const { issueApiKey, ...accessOperations } = access;
 
 /** Everything Bastion does. An operation is served because its module exports it. */
 export const areas = [
-  area('organizations', 'Organizations & Tenancy', 'v3', { ...organizations, issueApiKey }),
+  area('organizations', 'Organizations & Tenancy', 'v3', { ...organizations, ...members, issueApiKey }),
   area('access', 'API Keys & Access', 'v3', { ...accessOperations, ...certificates }),
   area('approvals', 'Approvals', 'v3', approvals),
   area('secure-email', 'Email Encryption', 'v3', secureEmail),
@@ -30,4 +32,4 @@ export const areaEntities = [
   ...secureEmailEntities,
 ];
 
-export const areaJobs = [...secureEmailJobs];
+export const areaJobs = [...organizationJobs, ...secureEmailJobs];

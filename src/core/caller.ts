@@ -20,6 +20,8 @@ export interface Caller {
     readonly organizationId: string;
     readonly organizationPath: string;
     readonly scopes: ReadonlySet<string>;
+    /** The member whose key it is: what it makes is that member's, too. */
+    readonly memberId: string | null;
     /** A key bound to one organisation never reaches a descendant, not even by a path. */
     readonly bound: boolean;
   };

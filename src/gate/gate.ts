@@ -199,6 +199,7 @@ export class Gate {
         organizationId: key.organizationId,
         organizationPath: key.organizationPath,
         scopes: identified.scopes,
+        memberId: key.memberId ?? null,
         bound: key.boundPath !== undefined,
       },
       certificate: { id: certificate.id, thumbprint: certificate.thumbprint },

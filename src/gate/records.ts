@@ -50,11 +50,15 @@ const keySql = (where: string): string => `
     from api_keys k
     join organizations o on o.id = k.organization_id
     left join organizations b on b.id = k.bound_organization_id
-   where ${where}`;
+   where ${where}
+     and (k.member_id is null or exists (select 1 from members m where m.id = k.member_id and m.status = 'active'))`;
 const keyBySecret = keySql('k.secret_hash = ?');
 const keyByPreviousSecret = keySql('k.previous_secret_hash = ?');
 
-/** The key with this secret, or with this one before its last rotation, while that still opens. */
+/**
+ * The key with this secret, or with this one before its last rotation, while that still opens. A member's key is none before
+ * the invitation was accepted, nor after the member was removed.
+ */
 export async function findKey(db: Database, hash: string, now: Date): Promise<KeyRecord | undefined> {
   const [current] = await rows(db, keyBySecret, [hash]);
   if (current) return keyRecord(current);

@@ -22,6 +22,8 @@ const harmless = [
   'AddDomain',
   'VerifyDomain',
   'InviteMember',
+  'ResendInvitation',
+  'AcceptInvitation',
   'CreateRole',
   'CreateCertificateChallenge',
   'CancelAuthorizationRequest',

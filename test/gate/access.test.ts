@@ -268,6 +268,7 @@ describe('access over REST', () => {
         email: `member${++made}@acme.test`,
         role: 'readonly',
         status: 'active' as const,
+        invitationExpiresAt: kit.clock.now(),
         createdAt: kit.clock.now(),
         ...wish,
       });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { storedCertificate } from '../../core/certificates.ts';
 import type { Services } from '../../core/services.ts';
 import type { EntityManager } from '../../db/orm.ts';
-import { Organization } from '../organizations/entities.ts';
+import { Member, Organization } from '../organizations/entities.ts';
 import { intermediatesOf } from './approvers.ts';
 import { ApiKey, type CertificateUse, ClientCertificate } from './entities.ts';
 import { memberScopes } from './roles.ts';
@@ -22,10 +22,12 @@ export function isKeyInForce(key: Pick<ApiKey, 'status' | 'expiresAt'>, now: Dat
   return key.status === 'active' && (key.expiresAt == null || now < key.expiresAt);
 }
 
-/** The key with this id, if it is in force. */
+/** The key with this id, if it is in force, and so is its member, if it has one. */
 export async function keyInForce(em: EntityManager, keyId: string, now: Date): Promise<ApiKey | undefined> {
   const key = await em.findOne(ApiKey, { id: keyId });
-  return key && isKeyInForce(key, now) ? key : undefined;
+  if (!key || !isKeyInForce(key, now)) return undefined;
+  const isOrphan = key.memberId != null && (await em.count(Member, { id: key.memberId, status: 'active' })) === 0;
+  return isOrphan ? undefined : key;
 }
 
 type CertificateTerms = Pick<ClientCertificate, 'status' | 'uses' | 'notBefore' | 'notAfter' | 'retiresAt'>;
@@ -74,7 +76,7 @@ export async function isStanding(em: EntityManager, path: string): Promise<boole
 /** What the key may do now: its scopes, and of a member's key only those that the member's role allows, too. */
 export async function effectiveScopes(
   em: EntityManager,
-  { organizationId, scopes, memberId }: Pick<ApiKey, 'organizationId' | 'scopes' | 'memberId'>,
+  { scopes, memberId }: Pick<ApiKey, 'scopes' | 'memberId'>,
 ): Promise<ReadonlySet<string>> {
-  return memberId == null ? new Set(scopes) : memberScopes(em, organizationId, memberId, scopes);
+  return memberId == null ? new Set(scopes) : memberScopes(em, memberId, scopes);
 }

@@ -26,17 +26,17 @@ export interface KeyWish {
 
 /** A new key of the organisation that `em` is bound to, and its secret, which is stored nowhere. */
 export async function mintKey(context: HandleContext, wish: KeyWish): Promise<{ key: ApiKey; secret: string }> {
-  const { em, caller, organization, now, operations, emit } = context;
+  const { em, caller, now, operations, emit } = context;
   const scopes = checkGrant(wish.scopes, caller, operations);
   if (wish.expiresAt && wish.expiresAt <= now) throw invalid('expires_at', 'must be in the future');
-  if (wish.memberId !== undefined) await checkMember(em, organization.id, wish.memberId, scopes);
+  const memberId = await memberOf(context, wish.memberId, scopes);
   const secret = newSecret();
   const key = em.create(ApiKey, {
     name: wish.name,
     scopes,
     doors: [...new Set(wish.doors ?? doors)],
     boundOrganizationId: wish.boundTo,
-    memberId: wish.memberId ?? null,
+    memberId,
     ipAllowlist: [...(wish.ipAllowlist ?? [])],
     expiresAt: wish.expiresAt ?? null,
     secretHash: secretHash(secret),
@@ -48,13 +48,29 @@ export async function mintKey(context: HandleContext, wish: KeyWish): Promise<{ 
   return { key, secret };
 }
 
-async function checkMember(em: TenantEntityManager, organizationId: string, memberId: string, scopes: string[]) {
-  const allowed = await memberScopes(em, organizationId, memberId, scopes);
+/**
+ * The member that a new key is for. A member's key makes keys for that member alone, wherever it acts: bounded by the same
+ * role, which the calling key's scopes are already, and gone with the member.
+ */
+async function memberOf(
+  { em, caller: { key: own } }: Pick<HandleContext, 'em' | 'caller'>,
+  wished: string | undefined,
+  scopes: readonly string[],
+): Promise<string | null> {
+  if (own.memberId !== null) {
+    if (wished !== undefined && wished !== own.memberId) throw othersKey();
+    return own.memberId;
+  }
+  if (wished === undefined) return null;
+  const allowed = await memberScopes(em, wished, scopes);
   const beyond = scopes.filter(scope => !allowed.has(scope));
   if (beyond.length > 0) {
     throw invalid('scopes', `go beyond the role of the member, if there is one: ${beyond.join(', ')}`, 'beyond_role');
   }
+  return wished;
 }
+
+const othersKey = () => new Refusal('scope_missing', "A member's key makes and rotates keys of that member only.");
 
 /**
  * Blocks in one spelling. Each must share addresses with those that are allowed anyway: one that does not would never
@@ -82,6 +98,7 @@ export async function lockKey(em: TenantEntityManager, id: string): Promise<ApiK
 /** Whoever learns a secret can do what its key can: only for callers that can do all of it already. */
 export function refuseStronger(key: ApiKey, { key: own, organization }: Pick<Caller, 'key' | 'organization'>): void {
   refuseWider(key.scopes, own.scopes);
+  if (own.memberId !== null && key.memberId !== own.memberId) throw othersKey();
   if (own.bound && key.boundOrganizationId !== organization.id) {
     throw new Refusal(
       'scope_missing',

@@ -40,7 +40,7 @@ export const createApiKey = operation({
   summary: 'Make an API key with explicit scopes.',
   description:
     'The certificate and address controls hold for every key. A key made by a key that is bound to one organisation is ' +
-    'bound to it too.',
+    "bound to it too, and one made by a member's key belongs to that member.",
   input: z.strictObject({
     name: line(200).describe('Label; stands in the audit trail.'),
     scopes,

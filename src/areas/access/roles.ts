@@ -12,16 +12,15 @@ const builtIn: Readonly<Record<BuiltInRole, (scope: string) => boolean>> = {
   readonly: scope => scope.endsWith(':read'),
 };
 
-/** Those of `scopes` that the member's role allows; none when there is no such member of the organisation. */
+/** Those of `scopes` that the member's role allows; none when `em` sees no such member. */
 export async function memberScopes(
   em: Pick<TenantEntityManager, 'findOne'>,
-  organizationId: string,
   memberId: string,
   scopes: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const member = await em.findOne(Member, { id: memberId, organizationId });
+  const member = await em.findOne(Member, { id: memberId });
   if (!member) return new Set();
   if (Object.hasOwn(builtIn, member.role)) return new Set(scopes.filter(builtIn[member.role as BuiltInRole]));
-  const role = await em.findOne(Role, { id: member.role, organizationId });
+  const role = await em.findOne(Role, { id: member.role, organizationId: member.organizationId });
   return new Set(scopes.filter(scope => role?.scopes.includes(scope)));
 }

@@ -110,7 +110,10 @@ export const Member = tenantEntity({
     /** owner, admin, member, readonly, or the id of a role of the organisation. */
     role: line(40),
     ouId: idOf().nullable(),
+    /** The keys of a member work once the invitation is accepted. */
     status: oneOf('invited', 'active'),
+    /** Of the last invitation. */
+    invitationExpiresAt: instant(),
     createdAt: createdAt(),
   },
   references: { ouId: () => OrgUnit },

@@ -6,7 +6,6 @@ import { operation, type TenantEntityManager } from '../../core/operation.ts';
 import {
   count,
   dateTime,
-  email,
   id,
   line,
   list,
@@ -21,9 +20,9 @@ import { checkGrant } from '../../core/scopes.ts';
 import { flushUnique } from '../../db/flush-unique.ts';
 import { page } from '../../db/list.ts';
 import { findings, lookUp, makeSigningKeys, normalizeDomain, recordsOf } from './domains.ts';
-import { builtInRoles, Domain, DomainKey, Member, Organization, OrgUnit, Role } from './entities.ts';
+import { Domain, DomainKey, Member, Organization, OrgUnit, Role } from './entities.ts';
 import { mergeSettings } from './settings.ts';
-import { beneathPath, lockOrganization, lockParent, move, pathBeneath, reaches, regionOf, takeSeat } from './tree.ts';
+import { beneathPath, lockOrganization, lockParent, move, pathBeneath, reaches, regionOf } from './tree.ts';
 
 const status = z.enum(['active', 'suspended']);
 const path = z.string().describe('Ids of all ancestors, its own last, joined by a slash.');
@@ -330,42 +329,6 @@ export const verifyDomain = operation({
     }
     const verified_at = domain.verifiedAt ? timestamp(domain.verifiedAt) : null;
     return { domain_id, domain: domain.domain, status: domain.status, verified_at, dns_records };
-  },
-});
-
-export const inviteMember = operation({
-  rest: 'POST /v3/organizations/{org_id}/members',
-  soap: 'InviteMember',
-  scope: 'org:write',
-  summary: 'Invite a person and give them a role.',
-  description:
-    'owner and admin may do everything, member everything but change controls, members and organisations, readonly only ' +
-    'read; a custom role grants exactly its scopes. Keys made for the member never hold more.',
-  input: z.strictObject({
-    org_id: id('org'),
-    email: email().describe('Mail address of the person; kept in small letters.'),
-    role: line(40).describe('owner, admin, member, readonly, or the id of a custom role of the organisation.'),
-    ou_id: id('ou').optional().describe('The unit that the member is placed in.'),
-  }),
-  output: named('Member', {
-    member_id: id('mem'),
-    email: email(),
-    role: z.string(),
-    ou_id: nullable(id('ou')),
-    status: z.enum(['invited', 'active']),
-  }),
-  async handle({ em, organization, now, emit }, { email: address, role, ou_id }) {
-    const isRole = builtInRoles.some(name => name === role) || (await em.findOne(Role, { id: role })) !== null;
-    if (!isRole) throw invalid('role', 'is no built-in role and no role of the organisation', 'unknown');
-    if (ou_id !== undefined && !(await em.findOne(OrgUnit, { id: ou_id }))) {
-      throw invalid('ou_id', 'names no unit of the organisation', 'unknown');
-    }
-    await takeSeat(em, organization.id);
-    const person = address.toLowerCase();
-    const member = em.create(Member, { email: person, role, ouId: ou_id ?? null, status: 'invited', createdAt: now });
-    await flushUnique(em, 'This person is a member already.');
-    emit('member.invited', { member_id: member.id, role });
-    return { member_id: member.id, email: person, role, ou_id: member.ouId ?? null, status: member.status };
   },
 });
 

@@ -1,16 +1,16 @@
 import { expect } from 'chai';
 import { createApiKey, issueApiKey, listApiKeys } from '../../../src/areas/access/operations.ts';
+import { acceptInvitation, inviteMember } from '../../../src/areas/organizations/member-operations.ts';
 import {
   createOrganization,
   createOrgUnit,
   createRole,
   getOrganization,
-  inviteMember,
   listOrganizations,
   updateOrganization,
 } from '../../../src/areas/organizations/operations.ts';
 import { type Kit, startKit, type Tenant } from '../../kit/app.ts';
-import { bothDoors, done, pattern, through } from '../through.ts';
+import { bothDoors, done, pattern, type TestedDoor, through } from '../through.ts';
 
 describe('units, members and roles', () => {
   let kit: Kit;
@@ -22,6 +22,17 @@ describe('units, members and roles', () => {
     rival = await kit.organization('Globex', { certificate: kit.set.otherPartner });
   });
   after(() => kit.close());
+
+  /** As it came by mail. */
+  async function codeSentTo(email: string): Promise<string> {
+    await kit.settle();
+    const mail = kit.sink.mails.findLast(({ raw }) => raw.includes(`To: ${email}`));
+    return String(mail!.raw)
+      .replaceAll(/=\r?\n/g, '')
+      .match(/mem_\w+\.[\w-]{44}/)![0];
+  }
+  const accept = async (door: TestedDoor, email: string) =>
+    done(door, kit.tenant, acceptInvitation, { org_id: kit.tenant.id, code: await codeSentTo(email) });
 
   for (const door of bothDoors) {
     describe(`over ${door}`, () => {
@@ -57,6 +68,7 @@ describe('units, members and roles', () => {
             role: pattern(held),
             ou_id: null,
             status: 'invited',
+            invitation_expires_at: 'instant',
           });
         }
       });
@@ -117,6 +129,7 @@ describe('units, members and roles', () => {
           through(door, kit.tenant, createApiKey, { name: 'theirs', scopes: wanted, member_id });
         expect((await mint([...scopes, 'org:write'])).fields).to.deep.equal(['scopes']);
         const { output } = await mint(scopes);
+        await accept(door, invited.email);
         const member = kit.caller({ ...kit.tenant, apiKey: output.secret });
         await done(door, member, listOrganizations);
         await done(door, member, listApiKeys);

@@ -1,16 +1,31 @@
+import { Member } from '../../../src/areas/organizations/entities.ts';
+import { invitationCode } from '../../../src/areas/organizations/invitations.ts';
+import {
+  acceptInvitation,
+  inviteMember,
+  listMembers,
+  removeMember,
+  resendInvitation,
+} from '../../../src/areas/organizations/member-operations.ts';
 import {
   addDomain,
   createOrganization,
   createOrgUnit,
   createRole,
   getOrganization,
-  inviteMember,
   listOrganizations,
   updateOrganization,
   verifyDomain,
 } from '../../../src/areas/organizations/operations.ts';
 import { done } from '../../areas/through.ts';
 import type { Case, Party } from '../case.ts';
+
+const invited = (party: Party) =>
+  done('rest', party, inviteMember, {
+    org_id: party.id,
+    email: `p${party.next()}@stonebridge.example`,
+    role: 'member',
+  });
 
 const own = async ({ id }: Party) => ({ org_id: id });
 
@@ -39,5 +54,23 @@ export const organizationCases: Case[] = [
     },
   },
   { op: inviteMember, path: own, input: () => ({ email: 'admin@stonebridge.example', role: 'admin' }) },
+  {
+    op: resendInvitation,
+    path: async party => ({ org_id: party.id, member_id: (await invited(party)).member_id }),
+  },
+  {
+    op: acceptInvitation,
+    path: own,
+    async input(party) {
+      const { member_id } = await invited(party);
+      const row = await party.kit.app.db.fork('system').findOneOrFail(Member, { id: member_id });
+      return { code: invitationCode(party.kit.app.services.keyring, row) };
+    },
+  },
+  { op: listMembers, path: own, input: () => ({ limit: 5 }) },
+  {
+    op: removeMember,
+    path: async party => ({ org_id: party.id, member_id: (await invited(party)).member_id }),
+  },
   { op: createRole, path: own, input: () => ({ name: 'Clerk', scopes: ['secure_email:read', 'org:read'] }) },
 ];

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121140213 extends Migration {
-  override name = 'Migration20261121140213';
+export class Migration20261121142100 extends Migration {
+  override name = 'Migration20261121142100';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -203,7 +203,7 @@ export class Migration20261121140213 extends Migration {
     );
 
     this.addSql(
-      `create table \`members\` (\`id\` varchar(40) not null, \`email\` varchar(254) not null, \`role\` varchar(40) not null, \`ou_id\` varchar(40) null, \`status\` varchar(40) not null, \`created_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
+      `create table \`members\` (\`id\` varchar(40) not null, \`email\` varchar(254) not null, \`role\` varchar(40) not null, \`ou_id\` varchar(40) null, \`status\` varchar(40) not null, \`invitation_expires_at\` datetime(3) not null, \`created_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
     );
     this.addSql(
       `alter table \`members\` add unique \`members_organization_id_email_unique\` (\`organization_id\`, \`email\`);`,

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121140213 extends Migration {
-  override name = 'Migration20261121140213';
+export class Migration20261121142100 extends Migration {
+  override name = 'Migration20261121142100';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -199,7 +199,7 @@ export class Migration20261121140213 extends Migration {
     );
 
     this.addSql(
-      `create table \`members\` (\`id\` text not null primary key, \`email\` text not null, \`role\` text not null, \`ou_id\` text null, \`status\` text not null, \`created_at\` datetime not null, \`organization_id\` text not null, constraint \`members_organization_id_ou_id_foreign\` foreign key (\`organization_id\`, \`ou_id\`) references \`org_units\` (\`organization_id\`, \`id\`));`,
+      `create table \`members\` (\`id\` text not null primary key, \`email\` text not null, \`role\` text not null, \`ou_id\` text null, \`status\` text not null, \`invitation_expires_at\` datetime not null, \`created_at\` datetime not null, \`organization_id\` text not null, constraint \`members_organization_id_ou_id_foreign\` foreign key (\`organization_id\`, \`ou_id\`) references \`org_units\` (\`organization_id\`, \`id\`));`,
     );
     this.addSql(
       `create unique index \`members_organization_id_email_unique\` on \`members\` (\`organization_id\`, \`email\`);`,
