@@ -67,7 +67,14 @@ export const organizationCases: Case[] = [
       return { code: invitationCode(party.kit.app.services.keyring, row) };
     },
   },
-  { op: listMembers, path: own, input: () => ({ limit: 5 }) },
+  {
+    op: listMembers,
+    path: async party => {
+      await invited(party);
+      return { org_id: party.id };
+    },
+    input: () => ({ limit: 5 }),
+  },
   {
     op: removeMember,
     path: async party => ({ org_id: party.id, member_id: (await invited(party)).member_id }),
