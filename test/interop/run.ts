@@ -50,9 +50,10 @@ try {
 
 async function verdictsOn(client: Client, version: string): Promise<ReadonlyMap<Case, Verdict>> {
   kit.sink.mails.length = 0;
-  const environment = { ...surroundings(kit), ...(await built(client, version, kit)) };
+  const build = await built(client, version, kit).catch((error: Error) => void console.log(error.message));
   using recorder = options.record ? new Recorder(client, kit) : undefined;
-  const claims = await claimsOf(client, environment, claimed => recorder?.keep(claimed));
+  const environment = { ...surroundings(kit), ...build };
+  const claims = build ? await claimsOf(client, environment, claimed => recorder?.keep(claimed)) : new Map();
   await kit.settle();
   return new Map(await Promise.all(cases.map(async each => [each, await verdict(client, each, claims)] as const)));
 }
