@@ -111,7 +111,8 @@ async function send(request: Request, response: Response, answered: Answered): P
 async function sendEarly(request: Request, response: Response, body: string): Promise<void> {
   response.set('Connection', 'close').write(body);
   const patience = new AbortController();
-  request.resume();
+  // The reader that gave up still waits for more, which would keep the rest from flowing off.
+  request.removeAllListeners('readable').resume();
   await Promise.race([finished(request).catch(() => {}), setTimeout(1000, undefined, { signal: patience.signal })]);
   patience.abort();
   response.end();

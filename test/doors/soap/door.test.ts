@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { Refusal } from '../../../src/core/errors.ts';
@@ -285,6 +285,25 @@ describe('the SOAP door', () => {
     expect(answer.status).to.equal(400);
     expect(answer.headers.connection).to.equal('close');
     expect(answer.text).to.include('<soap:Value>c:too_large</soap:Value>');
+  });
+
+  it('lets a sender finish who reads nothing until everything is written', async () => {
+    const octets = Buffer.alloc(30 * 1024 * 1024, ' ');
+    const head = `POST ${area.path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: ${soapType}`;
+    const socket = connect(port, '127.0.0.1').pause();
+    let text = '';
+    const ended = new Promise<void>((resolve, reject) => socket.on('end', resolve).on('error', reject));
+    socket.on('data', chunk => {
+      text += chunk;
+    });
+    socket.pause();
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject).write(`${head}\r\nContent-Length: ${octets.length}\r\n\r\n`);
+      socket.write(octets, () => resolve());
+    });
+    socket.resume();
+    await ended;
+    expect(text).to.include('<soap:Value>c:too_large</soap:Value>');
   });
 
   it('asks for the body only when the headers have passed', async () => {
