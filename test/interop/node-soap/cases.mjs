@@ -1,15 +1,16 @@
 /** What the program beside this one can do, shown on a running Bastion; test/interop/run.ts says what each case means. */
 import { readFileSync } from 'node:fs';
-import { attached, connect } from './partner.mjs';
+import { attached, connect, included } from './partner.mjs';
 
 const env = process.env;
-const file = name => readFileSync(env[name], 'utf8');
+const text = name => readFileSync(env[name], 'utf8');
+const file = ['file.bin', 'application/octet-stream', readFileSync(env.ATTACHMENT)];
 const bastion = await connect(env.SOAP_ORIGIN, 'secure-email', {
   apiKey: env.API_KEY,
-  ca: file('CA'),
-  cert: file('CERT'),
-  key: file('KEY'),
-  signer: file('SIGNER'),
+  ca: text('CA'),
+  cert: text('CERT'),
+  key: text('KEY'),
+  signer: text('SIGNER'),
 });
 
 async function send(subject, attachments = []) {
@@ -42,8 +43,9 @@ const holds = {
 
   fault: async () => (await missing()).root.Envelope.Body.Fault.Detail.BastionFault.error === 'not_found',
 
-  'attachment (SwA)': () =>
-    send('attachment (SwA)', [attached('file.bin', 'application/octet-stream', readFileSync(env.ATTACHMENT))]),
+  'attachment (SwA)': () => send('attachment (SwA)', [attached(...file)]),
+
+  'attachment (MTOM)': () => send('attachment (MTOM)', [included(...file)]),
 
   'tampered refused': async () => {
     const hullo = (url, message, ...rest) => [url, message.replace('Hello', 'Hullo'), ...rest];
@@ -52,7 +54,7 @@ const holds = {
   },
 
   'answer verified': async () => {
-    const refusal = await changing('signedBody', text => [text.replace('>not_found<', '>not_fuond<')], missing);
+    const refusal = await changing('signedBody', answer => [answer.replace('>not_found<', '>not_fuond<')], missing);
     return /not signed by Bastion/.test(refusal.message);
   },
 };

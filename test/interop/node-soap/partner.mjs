@@ -4,8 +4,11 @@ import { Agent } from 'node:https';
 import { createClientAsync, HttpClient, WSSecurityCert } from 'soap';
 import { SignedXml } from 'xml-crypto';
 
-/** Hands on nothing of an answer but the Body that Bastion signed: node-soap itself verifies nothing. */
-class Verifying extends HttpClient {
+/**
+ * Hands on nothing of an answer but the Body that Bastion signed: node-soap itself verifies nothing. Of a request, what
+ * stands inline and travels as a part goes out of the message once it is signed (MTOM).
+ */
+class Channel extends HttpClient {
   constructor(httpsAgent, signer) {
     super();
     this.httpsAgent = httpsAgent;
@@ -23,7 +26,8 @@ class Verifying extends HttpClient {
       }
       callback(null, response, envelope);
     };
-    return super.request(url, message, verified, headers, { ...options, httpsAgent: this.httpsAgent });
+    const sent = (options?.attachments ?? []).reduce(include, message);
+    return super.request(url, sent, verified, headers, { ...options, httpsAgent: this.httpsAgent });
   }
 
   signedBody(text) {
@@ -44,7 +48,7 @@ class Verifying extends HttpClient {
  */
 export async function connect(origin, area, { apiKey, ca, cert, key, signer }) {
   const client = await createClientAsync(`${origin}/soap/v3/${area}?wsdl`, {
-    httpClient: new Verifying(new Agent({ ca, cert, key }), signer),
+    httpClient: new Channel(new Agent({ ca, cert, key }), signer),
     forceSoap12Headers: true,
   });
   client.addHttpHeader('Authorization', `Bearer ${apiKey}`);
@@ -61,7 +65,18 @@ export async function connect(origin, area, { apiKey, ca, cert, key, signer }) {
   return client;
 }
 
-/** A file that travels beside the message: what the Body says of it, and the part. */
+function include(message, { contentId, body }) {
+  const place = `<xop:Include xmlns:xop="http://www.w3.org/2004/08/xop/include" href="cid:${contentId}"/>`;
+  return message.replace(`>${body.toString('base64')}<`, `>${place}<`);
+}
+
+/** A file as MTOM: the signature covers its octets. What stands in the request, and the part. */
+export function included(name, mimetype, body) {
+  const element = { filename: name, contentType: mimetype, content: body.toString('base64') };
+  return { element, part: { contentId: randomUUID(), name, mimetype, body } };
+}
+
+/** A file beside the message: the signature covers its SHA-256. What stands in the request, and the part. */
 export function attached(name, mimetype, body) {
   const contentId = randomUUID();
   const sha256 = createHash('sha256').update(body).digest('hex');
