@@ -58,12 +58,6 @@ async function verdictsOn(client: Client, version: string): Promise<ReadonlyMap<
   return new Map(await Promise.all(cases.map(async each => [each, await verdict(client, each, claims)] as const)));
 }
 
-/** A tool chain that cannot be fetched or built fails by itself; the others are still tried. */
-function notBuilt({ message }: Error): ReadonlyMap<Case, string> {
-  console.log(message);
-  return new Map();
-}
-
 /** A claim counts when the relay saw what it says. */
 async function verdict(client: Client, claimed: Case, claims: ReadonlyMap<string, string>): Promise<Verdict> {
   if (client.without?.[claimed] !== undefined) return 'none';
