@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FieldError, Refusal } from '../../core/errors.ts';
 import { commonNamespace, type Field, type SoapOperation, type SoapType, type Structure, xmlSchema } from './model.ts';
 import { base64Octets } from './refuse.ts';
+import type { Wrapped } from './thread-orders.ts';
 import { attributeOf, childElements, isNamed, lookup, textOf, type XmlElement } from './tree.ts';
 import { collapse, readScalar } from './values.ts';
 import { includedPart } from './xop.ts';
@@ -32,7 +33,7 @@ const noParts: AttachedParts = {
 const mostErrors = 20;
 
 /** Reads `<Operation><request>…</request></Operation>`. */
-export function decodeRequest(operation: SoapOperation, wrapper: XmlElement, parts?: AttachedParts): object {
+export function decodeRequest(operation: Wrapped, wrapper: XmlElement, parts?: AttachedParts): object {
   return decodeWrapped(operation.namespace, operation.name, 'request', operation.request, wrapper, parts);
 }
 

@@ -8,7 +8,6 @@ import type { Allowance } from '../../gate/limits.ts';
 import { bearerToken, singleHeaders } from '../../gate/signature.ts';
 import { checkAddressing } from './addressing.ts';
 import { Spool } from './attachments.ts';
-import { decodeRequest } from './decode.ts';
 import { treeOctets } from './envelope.ts';
 import { withElementNames } from './faults.ts';
 import { commonNamespace, type SoapArea, type SoapOperation } from './model.ts';
@@ -17,7 +16,7 @@ import { checkPolicy, type Partner } from './partner.ts';
 import { ReceivedParts } from './received-parts.ts';
 import { type AnswerSigner, type Asked, answer, type Reply, signedFault, strangerFault } from './reply.ts';
 import type { TokenReference } from './token.ts';
-import { type SignedBody, type SoapContext, verifyEnvelope } from './verify.ts';
+import { type SignedBody, type SoapContext, verifyEnvelope, verifyLargeEnvelope } from './verify.ts';
 
 /** One HTTP request on its way in. */
 export interface Visit {
@@ -86,6 +85,9 @@ export async function exchange<I>(parts: ExchangeParts<I>, area: SoapArea, visit
   }
 }
 
+/** Octets of an envelope that take the event loop about ten milliseconds when they are markup throughout. */
+const heldUpBy = 64 * 1024;
+
 class Journey<I> {
   readonly #parts: ExchangeParts<I>;
   readonly #area: SoapArea;
@@ -113,13 +115,13 @@ class Journey<I> {
     using room = gate.room(this.#visit);
     this.#visit.proceed();
     const message = await this.#read(room);
-    const body = await this.#verify(early, message);
+    using body = await this.#verify(early, message);
     const { identity, partner } = await this.#prove(early, claimed, body);
     this.#asked = { body, partner, related: message.root.contentId !== undefined, now: services.clock.now() };
     const operation = this.#find(body);
     await using spool = new Spool();
     const parts = await ReceivedParts.receive(message, body, spool);
-    const read = this.#decode(operation, body, parts);
+    const read = await this.#decode(operation, body, parts);
     await gate.spend(identity, body);
     const allowance = await gate.count(identity);
     this.headers = allowance.headers;
@@ -174,7 +176,8 @@ class Journey<I> {
   }
 
   #verify(early: I | undefined, message: IncomingMessage): Promise<SignedBody<Partner>> {
-    return verifyEnvelope(message.root, {
+    const verify = message.root.octets.length > heldUpBy ? verifyLargeEnvelope : verifyEnvelope;
+    return verify(message.root, {
       receivedAt: this.#visit.receivedAt,
       contextNamespace: commonNamespace,
       resolve: reference => this.#parts.gate.resolveSigner(early, reference),
@@ -221,9 +224,9 @@ class Journey<I> {
    * The input, for the run to read after it has looked at the scope. What cannot be decoded is refused there too, so that the
    * refusal is counted, limited and audited like every other.
    */
-  #decode(operation: SoapOperation, body: SignedBody, parts: ReceivedParts): () => unknown {
+  async #decode({ namespace, name, request }: SoapOperation, body: SignedBody, parts: ReceivedParts) {
     try {
-      const input = decodeRequest(operation, body.operation, parts);
+      const input = await body.decode({ namespace, name, request }, parts);
       parts.bind();
       return () => input;
     } catch (error) {

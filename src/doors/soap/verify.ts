@@ -3,6 +3,7 @@ import { Refusal } from '../../core/errors.ts';
 import { type Addressing, isAddressing, readAddressing } from './addressing.ts';
 import { digest, type HashName, type SignatureAlgorithm, verifyOctets } from './algorithms.ts';
 import { canonicalize, canonicalizeToken } from './canonical.ts';
+import { type AttachedParts, decodeRequest } from './decode.ts';
 import {
   checkMustUnderstand,
   type Envelope,
@@ -12,11 +13,13 @@ import {
   readSecurityHeader,
   type SecurityHeader,
 } from './envelope.ts';
+import { type Elsewhere, verifyElsewhere } from './envelope-threads.ts';
 import { decodeXml } from './lexical.ts';
 import type { RootPart } from './multipart.ts';
 import { ns } from './namespaces.ts';
 import { malformed, refuse } from './refuse.ts';
 import { type AttachmentReference, type ElementReference, readSignature, type Signature } from './signature.ts';
+import { markOf, type Wrapped } from './thread-orders.ts';
 import { checkFreshness, readTimestamp, type Timestamp } from './timestamp.ts';
 import { certificatePart, certificatePartLimit, readSignerToken, type TokenReference } from './token.ts';
 import { attributeOf, childElements, isNamed, parseXml, textOf, type XmlElement, type XmlLimits } from './tree.ts';
@@ -60,7 +63,8 @@ export interface SignedAttachment {
   readonly complete: boolean;
 }
 
-interface Facts<S extends Signer> {
+/** All that is known of a message whose signature holds; `SignedBody` guards it. */
+export interface Facts<S extends Signer> {
   operation: XmlElement;
   reconstitutions: readonly Reconstitution[];
   signer: S;
@@ -74,34 +78,57 @@ interface Facts<S extends Signer> {
   replayKey: string;
 }
 
-let mint: <S extends Signer>(facts: Facts<S>) => SignedBody<S>;
+/** Where the verified content is. */
+type Content = { readonly tree: XmlElement } | { readonly elsewhere: Elsewhere<Signer> };
+
+let mint: <S extends Signer>(facts: Omit<Facts<S>, 'operation'>, content: Content) => SignedBody<S>;
 
 /**
- * The content of a Body whose signature has been verified, and all that may be known of its message. Only
- * `verifyEnvelope` makes one, so whatever takes a SignedBody cannot be reached by an unsigned message.
+ * The content of a Body whose signature has been verified, and all that may be known of its message. Only the functions below
+ * make one, so whatever takes a SignedBody cannot be reached by an unsigned message.
  */
-export class SignedBody<S extends Signer = Signer> {
-  readonly #facts: Facts<S>;
+export class SignedBody<S extends Signer = Signer> implements Disposable {
+  readonly #facts: Omit<Facts<S>, 'operation'>;
+  readonly #content: Content;
   #pending: readonly Reconstitution[];
 
-  private constructor(facts: Facts<S>) {
+  private constructor(facts: Omit<Facts<S>, 'operation'>, content: Content) {
     this.#facts = facts;
+    this.#content = content;
     this.#pending = facts.reconstitutions;
   }
 
   static {
-    mint = facts => new SignedBody(facts);
+    mint = (facts, content) => new SignedBody(facts, content);
   }
 
   /** What the one child of Body is called, also while its content is still to be verified. */
   get operationName(): Pick<XmlElement, 'namespace' | 'local'> {
-    return this.#facts.operation;
+    return 'tree' in this.#content ? this.#content.tree : this.#content.elsewhere.summary.operationName;
   }
 
   /** The one child of Body. Throws while its digest waits for parts: nothing can be read that is not verified. */
   get operation(): XmlElement {
+    this.#requireWhole();
+    if (!('tree' in this.#content)) throw new Error('the tree is in another thread; it can only be decoded there');
+    return this.#content.tree;
+  }
+
+  /** The value of the one child of Body, read from the very tree that was verified. */
+  async decode(operation: Wrapped, parts: AttachedParts): Promise<object> {
+    this.#requireWhole();
+    if ('tree' in this.#content) return decodeRequest(operation, this.#content.tree, parts);
+    const { value, taken } = await this.#content.elsewhere.decode(operation);
+    const contents = new Map(taken.map(each => [markOf(each.contentId), parts.take(each.contentId, each.sha256)]));
+    return contents.size === 0 ? value : (unmarked(value, contents) as object);
+  }
+
+  #requireWhole(): void {
     if (this.#pending.length > 0) throw new Error('the Body is not verified before its parts are in their places');
-    return this.#facts.operation;
+  }
+
+  [Symbol.dispose](): void {
+    if ('elsewhere' in this.#content) this.#content.elsewhere.forget();
   }
 
   /**
@@ -181,6 +208,32 @@ export async function verifyEnvelope<S extends Signer>(
   root: Pick<RootPart, 'octets' | 'charset'>,
   settings: VerifierSettings<S>,
 ): Promise<SignedBody<S>> {
+  const { operation, ...facts } = await readFacts(root, settings);
+  return mint(facts, { tree: operation });
+}
+
+/** The same in a thread of its own, for an envelope that would hold up the event loop. */
+export async function verifyLargeEnvelope<S extends Signer>(
+  root: Pick<RootPart, 'octets' | 'charset'>,
+  settings: VerifierSettings<S>,
+): Promise<SignedBody<S>> {
+  const elsewhere = await verifyElsewhere(root, settings);
+  return mint({ ...elsewhere.summary, signer: elsewhere.signer }, { elsewhere });
+}
+
+/** In the place of each mark the part that it stands for. */
+function unmarked(value: unknown, contents: ReadonlyMap<string, string>): unknown {
+  if (typeof value === 'string') return contents.get(value) ?? value;
+  if (Array.isArray(value)) return value.map(each => unmarked(each, contents));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, unmarked(each, contents)]));
+}
+
+/** For `verifyEnvelope`, and for the thread, which must not let go of the tree. */
+export async function readFacts<S extends Signer>(
+  root: Pick<RootPart, 'octets' | 'charset'>,
+  settings: VerifierSettings<S>,
+): Promise<Facts<S>> {
   const document = parseXml(decodeXml(root.octets, root.charset), settings.limits);
   const envelope = readEnvelope(document);
   const ids = indexDocument(document);
@@ -203,7 +256,7 @@ export async function verifyEnvelope<S extends Signer>(
   const isContext = (header: XmlElement) => isNamed(header, settings.contextNamespace, 'Context');
   checkMustUnderstand(envelope.headers, each => isContext(each) || isAddressing(each) || isSecurity(each));
   const ours = envelope.headers.filter(isForUs);
-  return mint({
+  return {
     operation: envelope.operation,
     reconstitutions,
     signer,
@@ -215,7 +268,7 @@ export async function verifyEnvelope<S extends Signer>(
     algorithm: signature.algorithm.name,
     signatureValue: signature.value.toString('base64'),
     replayKey: replayKey(signature, signer),
-  });
+  };
 }
 
 const isSecurity = (header: XmlElement): boolean => isNamed(header, ns.wsse, 'Security');
