@@ -1,19 +1,22 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { Resolver } from 'node:dns/promises';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Organization } from './areas/organizations/entities.ts';
 import { areaEntities, areaJobs, areas } from './areas.ts';
+import { measureExpiry, tellExpiring } from './certificate-watch.ts';
 import type { ReadyConfig } from './config.ts';
-import { TrustStore, thumbprintOf } from './core/certificates.ts';
+import { Authority } from './core/authority.ts';
+import { TrustStore } from './core/certificates.ts';
 import { type Clock, systemClock } from './core/clock.ts';
-import type { KeyPair } from './core/key-pair.ts';
+import { type KeyPair, reread } from './core/key-pair.ts';
 import { loadKeyring } from './core/keyring-file.ts';
 import { createMetrics } from './core/metrics.ts';
 import { createOutbound, type Outbound } from './core/outbound.ts';
-import type { Identity, Services, Settings } from './core/services.ts';
-import { readTrustFiles } from './core/trust-files.ts';
+import type { Services, Settings } from './core/services.ts';
+import { SigningIdentity } from './core/signing-identity.ts';
+import { readTrustFiles, trustFiles } from './core/trust-files.ts';
 import { UsedOnce } from './db/once.ts';
 import { type Database, openDatabase } from './db/orm.ts';
 import { read } from './db/transaction.ts';
@@ -26,14 +29,15 @@ import { soapGate } from './gate/soap-gate.ts';
 import { enqueue } from './jobs/enqueue.ts';
 import { JobRow } from './jobs/row.ts';
 import { JobRunner } from './jobs/runner.ts';
-import { type Listener, listen, listenTls } from './listeners.ts';
+import { type Listener, listen, listenTls, present } from './listeners.ts';
 import { createLog } from './log.ts';
+import { reloadOnChange } from './reload.ts';
 import { resealing } from './resealing.ts';
 import { IdempotencyRecord } from './run/idempotency.ts';
 import { approvalJobs } from './run/jobs.ts';
 import type { Parts } from './run/request.ts';
 import { createRun, type Run } from './run/run.ts';
-import { chainAuditTrail, measure, purgeUsedKeys, reloadTrust } from './upkeep.ts';
+import { chainAuditTrail, measure, purgeUsedKeys } from './upkeep.ts';
 
 /** Every table's entity. */
 export const entities = [...areaEntities, IdempotencyRecord, JobRow];
@@ -84,8 +88,12 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
       file: config.production ? undefined : join(config.dataDir, 'master.key'),
     }),
     trust: new TrustStore(() => readTrustFiles(config.approvedCas, config.crls)),
-    identity: identityOf(config.signing),
-    ellipticIdentity: config.ellipticSigning && identityOf(config.ellipticSigning),
+    identity: new SigningIdentity(() => ({
+      ...reread(config.signing),
+      next: config.nextSigningCertificate && readFileSync(config.nextSigningCertificate, 'utf8'),
+    })),
+    ellipticIdentity: config.ellipticSigning && new SigningIdentity(() => reread(config.ellipticSigning!)),
+    clientAuthority: config.clientAuthority && Authority.open(config.clientAuthority),
     outbound: outside.outbound ?? createOutbound({ ca: config.webhookCa }),
     resolver: outside.resolver ?? resolverOf(config.dnsServers),
     settings: settingsOf(config),
@@ -124,8 +132,15 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     lockLifetime: outside.lockLifetime,
     onOutcome: (job, outcome) => metrics.jobs.inc({ job, outcome }),
   });
-  defineJobs(parts, runner, [...areaJobs, ...approvalJobs(parts), purgeUsedKeys(db), resealing(parts)]);
+  defineJobs(parts, runner, [
+    ...areaJobs,
+    ...approvalJobs(parts),
+    purgeUsedKeys(db),
+    tellExpiring(db),
+    resealing(parts),
+  ]);
 
+  let presented = config.tls;
   const state = { serving: false };
   const health = await listen(
     'BASTION_HEALTH_PORT',
@@ -137,14 +152,15 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
         if (!state.serving) throw new Error('starting or stopping');
         await db.ping();
       },
-      measure: () => measure(db, runner, metrics),
+      async measure() {
+        await measure(db, runner, metrics);
+        await measureExpiry(db, services, presented.certificate);
+      },
     }),
   );
   opened.defer(() => health.close());
   opened.defer(() => gate.stop());
   await gate.start();
-  const trust = reloadTrust(services);
-  opened.defer(() => trust.stop());
   const chain = chainAuditTrail(db, services);
   opened.defer(() => chain.stop());
   opened.defer(async () => void (await runner.stop()));
@@ -172,6 +188,36 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     publicUrl: config.publicUrl ?? rest.url,
     soapUrl: config.soapUrl ?? soap.url,
   });
+  const reloading = reloadOnChange(
+    [
+      {
+        name: 'trust',
+        files: () => trustFiles(config.approvedCas, config.crls),
+        reload: () => services.trust.reload(),
+      },
+      {
+        name: 'signing',
+        files: () => [
+          ...[config.signing, config.ellipticSigning].flatMap(pair => filesOf(pair)),
+          ...(config.nextSigningCertificate ? [config.nextSigningCertificate] : []),
+        ],
+        reload() {
+          services.identity.reload();
+          services.ellipticIdentity?.reload();
+        },
+      },
+      {
+        name: 'listeners',
+        files: () => filesOf(config.tls),
+        reload() {
+          presented = reread(config.tls);
+          for (const door of doors) present(door, presented);
+        },
+      },
+    ],
+    services,
+  );
+  opened.defer(() => reloading.stop());
   state.serving = true;
 
   const running = opened.move();
@@ -188,8 +234,10 @@ export const developmentPlan = 'development';
 export const developmentName = 'Development only';
 
 /** What a development server made has been printed, and its keys lie about in files. */
-async function refuseDevelopment({ tls, signing, approvedCas, crls }: ReadyConfig, db: Database): Promise<void> {
-  const own = [tls, signing].map(({ certificate }) => new X509Certificate(certificate));
+async function refuseDevelopment(config: ReadyConfig, db: Database): Promise<void> {
+  const { tls, signing, clientAuthority, approvedCas, crls } = config;
+  const pairs = [tls, signing, ...(clientAuthority ? [clientAuthority] : [])];
+  const own = pairs.map(({ certificate }) => new X509Certificate(certificate));
   const certificates = [...own, ...readTrustFiles(approvedCas, crls).authorities];
   if (certificates.some(({ subject, issuer }) => `${subject}${issuer}`.includes(developmentName))) {
     throw new Error('Production does not take certificates of a development authority.');
@@ -202,13 +250,7 @@ function unusable(cause: Error): never {
   throw new Error(`the database (BASTION_DATABASE_URL) cannot be used: ${cause.message}`, { cause });
 }
 
-function identityOf({ certificate, key }: KeyPair): Identity {
-  return {
-    certificatePem: certificate,
-    privateKey: createPrivateKey(key),
-    thumbprint: thumbprintOf(new X509Certificate(certificate)),
-  };
-}
+const filesOf = (pair?: KeyPair): string[] => (pair?.files ? [pair.files.certificate, pair.files.key] : []);
 
 function resolverOf(servers: string[]): Resolver {
   const resolver = new Resolver({ timeout: 3000, tries: 2 });

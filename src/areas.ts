@@ -1,6 +1,7 @@
 import * as certificates from './areas/access/certificate-operations.ts';
 import { accessEntities } from './areas/access/entities.ts';
 import * as access from './areas/access/operations.ts';
+import { getSigningCertificates } from './areas/access/signing-certificates.ts';
 import { approvalEntities } from './areas/approvals/entities.ts';
 import * as approvals from './areas/approvals/operations.ts';
 import { dlpEntities } from './areas/dlp/entities.ts';
@@ -19,7 +20,7 @@ const { issueApiKey, ...accessOperations } = access;
 /** Everything Bastion does. An operation is served because its module exports it. */
 export const areas = [
   area('organizations', 'Organizations & Tenancy', 'v3', { ...organizations, ...members, issueApiKey }),
-  area('access', 'API Keys & Access', 'v3', { ...accessOperations, ...certificates }),
+  area('access', 'API Keys & Access', 'v3', { ...accessOperations, ...certificates, getSigningCertificates }),
   area('approvals', 'Approvals', 'v3', approvals),
   area('secure-email', 'Email Encryption', 'v3', secureEmail),
 ];

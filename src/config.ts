@@ -52,6 +52,9 @@ export const variables = z.object({
   BASTION_SIGNING_KEY: file.optional(),
   BASTION_SIGNING_EC_CERTIFICATE: file.optional(),
   BASTION_SIGNING_EC_KEY: file.optional(),
+  BASTION_NEXT_SIGNING_CERTIFICATE: file.optional(),
+  BASTION_CLIENT_CA_CERTIFICATE: file.optional(),
+  BASTION_CLIENT_CA_KEY: file.optional(),
   BASTION_APPROVED_CAS: file.optional(),
   BASTION_CRLS: file.optional(),
   BASTION_PROXY_THUMBPRINTS: list.pipe(z.array(thumbprint)).default([]),
@@ -101,6 +104,10 @@ export interface Config {
   signing: KeyPair | undefined;
   /** For partners who want ECDSA answers from a server whose signing key is RSA. */
   ellipticSigning: KeyPair | undefined;
+  /** PEM file of the signing certificate to come. */
+  nextSigningCertificate: string | undefined;
+  /** Of the authority that renews partners' certificates; undefined: this server issues none. */
+  clientAuthority: KeyPair | undefined;
   /** PEM file, or folder of PEM files, of the approved certificate authorities. */
   approvedCas: string | undefined;
   crls: string | undefined;
@@ -147,6 +154,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     tls: keyPair(v, 'BASTION_TLS'),
     signing: keyPair(v, 'BASTION_SIGNING'),
     ellipticSigning: keyPair(v, 'BASTION_SIGNING_EC'),
+    nextSigningCertificate: v.BASTION_NEXT_SIGNING_CERTIFICATE,
+    clientAuthority: keyPair(v, 'BASTION_CLIENT_CA'),
     approvedCas: v.BASTION_APPROVED_CAS,
     crls: v.BASTION_CRLS,
     proxyThumbprints: v.BASTION_PROXY_THUMBPRINTS,
@@ -181,7 +190,7 @@ function requireProduction(config: Config): void {
 }
 
 /** Found out here, with the variables' names, and not by the first caller. */
-function keyPair(v: Variables, name: `BASTION_${'TLS' | 'SIGNING' | 'SIGNING_EC'}`): KeyPair | undefined {
+function keyPair(v: Variables, name: `BASTION_${'TLS' | 'SIGNING' | 'SIGNING_EC' | 'CLIENT_CA'}`): KeyPair | undefined {
   const certificate = v[`${name}_CERTIFICATE`];
   const key = v[`${name}_KEY`];
   if (certificate === undefined && key === undefined) return undefined;

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { ReadyConfig } from './config.ts';
 import { Refusal } from './core/errors.ts';
 import { newId } from './core/ids.ts';
+import type { KeyPair } from './core/key-pair.ts';
 
 export interface Listener {
   readonly server: Server;
@@ -30,13 +31,9 @@ export function listenTls(
   guard: (server: TlsServer) => void,
 ): Promise<Listener> {
   const server = createTlsServer({
-    cert: config.tls.certificate,
-    key: config.tls.key,
+    ...secureContext(config.tls),
     requestCert: true,
     rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
-    // A resumed session would carry the verdict on a certificate past its revocation.
-    sessionTimeout: 60,
     // Until then a stranger has cost memory and shown nothing: Node would wait two minutes.
     handshakeTimeout: 5_000,
     headersTimeout: 10_000,
@@ -52,6 +49,20 @@ export function listenTls(
   // Without TLS there is nobody to answer, and an answer would wait for the handshake for ever.
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   return started(variable, server, config.host, port, 'https');
+}
+
+const secureContext = ({ certificate, key }: KeyPair) =>
+  ({
+    cert: certificate,
+    key,
+    minVersion: 'TLSv1.2',
+    // A resumed session would carry the verdict on a certificate past its revocation.
+    sessionTimeout: 60,
+  }) as const;
+
+/** New connections meet this certificate; those that are open stay as they are. */
+export function present({ server }: Listener, pair: KeyPair): void {
+  (server as TlsServer).setSecureContext(secureContext(pair));
 }
 
 export function listen(variable: string, host: string, port: number, handler: RequestListener): Promise<Listener> {

@@ -33,26 +33,6 @@ export function chainAuditTrail(db: Database, { identity, log }: Services): { st
   return { stop };
 }
 
-const trustEveryMs = 60_000;
-
-/** Takes new authorities and revocation lists into use within a minute, and at once on SIGHUP. Broken files change nothing. */
-export function reloadTrust({ trust, log }: Services): { stop(): void } {
-  const reload = (): void => {
-    try {
-      trust.reload();
-    } catch (error) {
-      log.error({ err: error }, 'authorities or revocation lists could not be read; those from before stay in use');
-    }
-  };
-  const timer = setInterval(reload, trustEveryMs);
-  process.on('SIGHUP', reload);
-  const stop = (): void => {
-    clearInterval(timer);
-    process.off('SIGHUP', reload);
-  };
-  return { stop };
-}
-
 /** Forgets used nonces that nobody could replay any more. */
 export function purgeUsedKeys(db: Database): JobDefinition {
   return job({

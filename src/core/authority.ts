@@ -17,6 +17,7 @@ import {
   X509CertificateGenerator,
   X509CrlGenerator,
 } from '@peculiar/x509';
+import { parseCertificates } from './certificates.ts';
 import type { KeyPair } from './key-pair.ts';
 
 /** A certificate authority: an operator's, for partners and listeners, and those of development and tests. */
@@ -118,6 +119,11 @@ export class Authority {
     return new Authority(issued);
   }
 
+  /** What a client sends along with a certificate of this authority: all that its file holds but the root. */
+  get chain(): NodeCertificate[] {
+    return (parseCertificates(this.certificate) ?? []).filter(({ subject, issuer }) => subject !== issuer);
+  }
+
   /** For listeners on this machine. */
   server(name = 'CN=localhost', keyKind?: KeyKind): Promise<KeyPair> {
     return this.issue({ name, keyKind, extensions: serverExtensions(['localhost'], ['127.0.0.1', '::1']) });
@@ -194,6 +200,9 @@ export class Authority {
     return pemOf(certificate);
   }
 }
+
+/** The subject of a certificate (PEM) as a `CertificateWish` takes it. */
+export const nameOf = (pem: string): string => new X509Certificate(pem).subject;
 
 /** A key with a PKCS#10 request for it, as a partner would make them. PEM texts. */
 export async function newRequest(

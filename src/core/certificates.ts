@@ -101,6 +101,17 @@ export class TrustStore {
     this.#kept.clear();
   }
 
+  /** When the first of the approved authorities, or of the newest revocation lists, ends; undefined when there is none. */
+  firstEnd(what: 'authorities' | 'revocationLists'): number | undefined {
+    const { authorities, revocationLists } = this.#material;
+    const lists = Map.groupBy(revocationLists, list => `${list.issuer}\n${list.partition}`);
+    const ends =
+      what === 'authorities'
+        ? authorities.map(each => each.validToDate.getTime())
+        : [...lists.values()].map(each => Math.max(...each.map(list => list.nextUpdate)));
+    return ends.length === 0 ? undefined : Math.min(...ends);
+  }
+
   /** `intermediates` are the sender's own: they help to find a path and are trusted for nothing. */
   check(leaf: X509Certificate, intermediates: readonly X509Certificate[], now: Date): Verdict {
     const thumbprint = thumbprintOf(leaf);

@@ -50,3 +50,6 @@ export function writeNew(file: string, content: string | Buffer, mode = 0o644): 
   if (existsSync(file)) throw new Error(`${file} exists already; move it away or name another file`);
   writeFileSync(file, content, { mode, flag: 'wx' });
 }
+
+/** As its files have it now. */
+export const reread = (pair: KeyPair): KeyPair => (pair.files ? readKeyPair(pair.files) : pair);

@@ -45,6 +45,18 @@ export function createMetrics() {
       help: 'Age of the oldest job that is due and not taken.',
       registers,
     }),
+    reloads: new Counter({
+      name: 'bastion_reloads_total',
+      help: 'Files taken into use while running, by what they are and outcome (done, refused).',
+      labelNames: ['name', 'outcome'] as const,
+      registers,
+    }),
+    certificateExpiry: new Gauge({
+      name: 'bastion_certificate_expiry_seconds',
+      help: 'Seconds until the first certificate (or revocation list) of this use ends.',
+      labelNames: ['use'] as const,
+      registers,
+    }),
     approvalsWaiting: new Gauge({
       name: 'bastion_approvals_waiting',
       help: 'Requests that wait for approval.',

@@ -1,18 +1,12 @@
 import type { Resolver } from 'node:dns/promises';
 import type { Logger } from 'pino';
+import type { Authority } from './authority.ts';
 import type { TrustStore } from './certificates.ts';
 import type { Clock } from './clock.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outbound } from './outbound.ts';
 import type { Keyring } from './seal.ts';
-
-/** Bastion's own signing certificate and key: answers over SOAP, authorization requests, audit checkpoints. */
-export interface Identity {
-  readonly certificatePem: string;
-  readonly privateKey: import('node:crypto').KeyObject;
-  /** SHA-256 thumbprint, 64 lowercase hex digits. */
-  readonly thumbprint: string;
-}
+import type { SigningIdentity } from './signing-identity.ts';
 
 /** What areas may know of the configuration. */
 export interface Settings {
@@ -44,9 +38,11 @@ export interface Services {
   readonly clock: Clock;
   readonly keyring: Keyring;
   readonly trust: TrustStore;
-  readonly identity: Identity;
+  readonly identity: SigningIdentity;
   /** Signs SOAP answers to partners who ask for ECDSA, when `identity` has an RSA key. */
-  readonly ellipticIdentity: Identity | undefined;
+  readonly ellipticIdentity: SigningIdentity | undefined;
+  /** Renews partners' certificates, where the operator lent the server an authority. */
+  readonly clientAuthority: Authority | undefined;
   readonly outbound: Outbound;
   readonly resolver: Resolver;
   readonly settings: Settings;

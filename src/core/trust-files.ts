@@ -6,6 +6,9 @@ import { parseRevocationLists } from './crl.ts';
 /** Beside the approved authorities: SHA-256 thumbprints, one a line, `#` begins a comment. */
 const exceptionsFile = 'accept-without-client-auth';
 
+const authorityNames = /\.(?:pem|crt|cer)$/i;
+const listNames = /\.(?:crl|pem)$/i;
+
 /**
  * Reads approved authorities from a PEM file or a folder of .pem, .crt and .cer files, and revocation lists from a file
  * or a folder of .crl and .pem files. Throws an Error that names the file which cannot be used.
@@ -13,18 +16,28 @@ const exceptionsFile = 'accept-without-client-auth';
 export function readTrustFiles(authorities: string, revocationLists?: string): TrustMaterial {
   const folder = statSync(authorities).isDirectory() ? authorities : dirname(authorities);
   const material: TrustMaterial = {
-    authorities: filesOf(authorities, /\.(?:pem|crt|cer)$/i).flatMap(file =>
+    authorities: filesOf(authorities, authorityNames).flatMap(file =>
       read(file, content => parseCertificates(content) ?? fail('it holds no certificates, or broken ones')),
     ),
     revocationLists:
       revocationLists === undefined
         ? []
-        : filesOf(revocationLists, /\.(?:crl|pem)$/i).flatMap(file => read(file, parseRevocationLists)),
+        : filesOf(revocationLists, listNames).flatMap(file => read(file, parseRevocationLists)),
     withoutClientAuth: new Set(readExceptions(join(folder, exceptionsFile))),
   };
   // An empty store would refuse everybody: far more likely a wrong path than an intention.
   if (material.authorities.length === 0) throw new Error(`${authorities}: no approved authority in it`);
   return material;
+}
+
+/** The files that `readTrustFiles` would read, and those it would if they were there. */
+export function trustFiles(authorities: string, revocationLists?: string): string[] {
+  const folder = statSync(authorities).isDirectory() ? authorities : dirname(authorities);
+  return [
+    ...filesOf(authorities, authorityNames),
+    ...(revocationLists === undefined ? [] : filesOf(revocationLists, listNames)),
+    join(folder, exceptionsFile),
+  ];
 }
 
 function filesOf(path: string, names: RegExp): string[] {

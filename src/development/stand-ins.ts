@@ -38,6 +38,7 @@ export async function development(config: Config): Promise<Development> {
       ...config,
       tls: config.tls ?? files.server,
       signing: config.signing ?? files.signing,
+      clientAuthority: config.clientAuthority ?? files.authority,
       approvedCas: config.approvedCas ?? join(files.folder, 'ca.pem'),
       webhookCa: [config.webhookCa, files.authority.certificate].filter(Boolean).join('\n'),
       relay,

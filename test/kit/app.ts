@@ -188,6 +188,7 @@ export async function startKit({ resolver, config: changes = {}, beside, listen 
     }),
     tls: set.server,
     signing: set.signing,
+    clientAuthority: { certificate: set.ca, key: set.authority.key },
     approvedCas: join(dataDir, 'ca.pem'),
     webhookCa: set.ca,
     relay: { host: '127.0.0.1', port: sink.port, implicitTls: false, ca: set.ca },

@@ -16,9 +16,11 @@ import {
 import { page } from '../../db/list.ts';
 import { PolicyView, policyInput, requireAnswerable } from './certificate-policy.ts';
 import { ClientCertificate } from './entities.ts';
+import { endingWithin } from './expiry.ts';
 import {
   certificateStates,
   certificateView,
+  certify,
   findCertificate,
   inheritedCertificates,
   lockCertificates,
@@ -95,18 +97,52 @@ export const registerCertificate = operation({
   },
 });
 
+export const getCertificate = operation({
+  rest: 'GET /v3/certificates/{certificate_id}',
+  soap: 'GetCertificate',
+  scope: 'certificates:read',
+  summary: "Read one of the organisation's own certificates.",
+  input: z.strictObject({ certificate_id: id('cert') }),
+  output: named('CertificateDetails', { ...certificate, certificate_pem: z.string() }),
+  async handle({ em, now }, { certificate_id }) {
+    const row = await findCertificate(em, certificate_id);
+    return { ...certificateView(row, now), certificate_pem: row.pem };
+  },
+});
+
 export const listCertificates = operation({
   rest: 'GET /v3/certificates',
   soap: 'ListCertificates',
   scope: 'certificates:read',
   summary: "List the organisation's own certificates, newest first.",
-  input: z.strictObject(pageInput),
+  input: z.strictObject({
+    ending_within_days: z
+      .int()
+      .min(1)
+      .max(3650)
+      .optional()
+      .describe('Only those in force that end within so many days and have no successor.'),
+    ...pageInput,
+  }),
   output: named('CertificateList', { certificates: list(named('CertificateItem', certificate)), ...pageOutput }),
   async handle(context, input) {
-    const { rows, next_cursor } = await page(context, ClientCertificate, { operation: 'ListCertificates', input });
+    const { ending_within_days: days } = input;
+    const where = days === undefined ? {} : endingWithin(context.now, days);
+    const { rows, next_cursor } = await page(context, ClientCertificate, {
+      operation: 'ListCertificates',
+      input,
+      where,
+    });
     return { certificates: rows.map(row => certificateView(row, context.now)), next_cursor };
   },
 });
+
+const overlapSeconds = z
+  .int()
+  .min(0)
+  .max(30 * 86_400)
+  .optional()
+  .describe('How long the old certificate stays in force; a day when absent.');
 
 const replaced = {
   previous_certificate_id: id('cert'),
@@ -128,12 +164,7 @@ export const rotateCertificate = operation({
   input: z.strictObject({
     certificate_id: id('cert'),
     ...offer,
-    overlap_seconds: z
-      .int()
-      .min(0)
-      .max(30 * 86_400)
-      .optional()
-      .describe('How long the old certificate stays in force; a day when absent.'),
+    overlap_seconds: overlapSeconds,
   }),
   output: named('RotatedCertificate', { ...certificate, ...replaced }),
   prepare: inheritedCertificates,
@@ -164,6 +195,37 @@ export const setCertificatePolicy = operation({
     if (row.status === 'revoked') throw new Refusal('conflict', 'The certificate is revoked.');
     row.policy = policy;
     return certificateView(row, now);
+  },
+});
+
+export const renewCertificate = operation({
+  rest: 'POST /v3/certificates/{certificate_id}/renew',
+  soap: 'RenewCertificate',
+  scope: 'certificates:write',
+  sensitive: true,
+  summary: 'Have a certificate signed by Bastion, to replace one; the old one stays in force for an overlap.',
+  description:
+    'The request must be signed with its own key (PKCS#10), which proves its possession. Only its key is taken: the name, uses and ' +
+    'policy stay those of the old certificate. Where Bastion issues no certificates it is a conflict; rotate with one of your own authority.',
+  input: z.strictObject({
+    certificate_id: id('cert'),
+    certificate_request: text(20_000).describe('PKCS#10, PEM.'),
+    overlap_seconds: overlapSeconds,
+  }),
+  output: named('RenewedCertificate', {
+    ...certificate,
+    certificate_pem: z.string().describe('The new certificate, PEM.'),
+    ...replaced,
+  }),
+  prepare: inheritedCertificates,
+  async handle(context, input, inherited) {
+    const registered = await lockCertificates(context.em);
+    const old = await findCertificate(context.em, input.certificate_id);
+    requireReplaceable(old);
+    const candidate = await certify(context, old, input.certificate_request);
+    refuseOtherUse(candidate, old.uses, [...inherited, ...registered]);
+    const row = await rotate(context, old, candidate, input.overlap_seconds);
+    return { ...certificateView(row, context.now), certificate_pem: row.pem, ...replacedView(old) };
   },
 });
 

@@ -1,5 +1,6 @@
 import { randomBytes, type X509Certificate } from 'node:crypto';
 import { LockMode } from '@mikro-orm/core';
+import { nameOf } from '../../core/authority.ts';
 import { parseCertificates, storedCertificate, thumbprintOf } from '../../core/certificates.ts';
 import { possessionText, signingKind, verifyDetached } from '../../core/detached-signature.ts';
 import { invalid, notFound, Refusal } from '../../core/errors.ts';
@@ -66,6 +67,28 @@ export function readOffer(place: Place, { certificate_pem, challenge, proof }: O
     throw invalid('proof', 'is not a signature of the challenge text by the key of the certificate', 'proof');
   }
   return { certificate, intermediates };
+}
+
+const renewedForMs = 397 * 86_400_000;
+
+/** A certificate of Bastion's own authority over the key of a request, with the name of the old one. */
+export async function certify(
+  { services, now }: Pick<HandleContext, 'services' | 'now'>,
+  old: ClientCertificate,
+  request: string,
+): Promise<Candidate> {
+  const { clientAuthority, trust } = services;
+  if (!clientAuthority) {
+    throw new Refusal('conflict', 'Bastion issues no certificates here; rotate with one of your own authority.');
+  }
+  const terms = { name: nameOf(old.pem), notAfter: new Date(now.getTime() + renewedForMs) };
+  const pem = await clientAuthority.signRequest(request, terms).catch((error: Error) => {
+    throw invalid('certificate_request', error.message);
+  });
+  const candidate = { certificate: storedCertificate(pem), intermediates: clientAuthority.chain };
+  const verdict = trust.check(candidate.certificate, candidate.intermediates, now);
+  if (!verdict.ok) throw invalid('certificate_request', `is not acceptable: ${verdict.reason}`, verdict.reason);
+  return candidate;
 }
 
 /** The organisation's registrations and those it inherits. */

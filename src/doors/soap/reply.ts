@@ -1,7 +1,7 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Refusal } from '../../core/errors.ts';
-import type { Identity } from '../../core/services.ts';
+import type { SigningIdentity } from '../../core/signing-identity.ts';
 import { keyFits, type SignatureAlgorithm, type SignatureName, signatureAlgorithms } from './algorithms.ts';
 import { encodeAnswer } from './encode.ts';
 import { faultBody, faultStatus, unsignedFault } from './faults.ts';
@@ -24,8 +24,19 @@ const contentType = 'application/soap+xml; charset=utf-8';
 /** Bastion's own signature, in the way that the partner's policy asks for. */
 export type AnswerSigner = (partner: Partner) => EnvelopeSigner;
 
+/** With the keys that Bastion has now: they may be exchanged while the door is open. */
+export function answerSigner(identity: SigningIdentity, ellipticIdentity?: SigningIdentity): AnswerSigner {
+  const keys = () => [identity, ellipticIdentity].map(each => each?.thumbprint).join();
+  const make = () => ({ of: keys(), signer: signersOf(identity, ellipticIdentity) });
+  let made = make();
+  return partner => {
+    if (made.of !== keys()) made = make();
+    return made.signer(partner);
+  };
+}
+
 /** The partner decides, not its request: a stack signs with one algorithm and may check another only. */
-export function answerSigner(identity: Identity, ellipticIdentity?: Identity): AnswerSigner {
+function signersOf(identity: SigningIdentity, ellipticIdentity?: SigningIdentity): AnswerSigner {
   const all = Object.entries(signatureAlgorithms) as [SignatureName, SignatureAlgorithm][];
   const signers = new Map<string, EnvelopeSigner>();
   for (const { privateKey, certificatePem } of ellipticIdentity ? [ellipticIdentity, identity] : [identity]) {

@@ -1,7 +1,9 @@
 import {
   createCertificateChallenge,
+  getCertificate,
   listCertificates,
   registerCertificate,
+  renewCertificate,
   revokeCertificate,
   rotateCertificate,
   setCertificatePolicy,
@@ -18,7 +20,9 @@ import {
   revokeApiKey,
   rotateApiKey,
 } from '../../../src/areas/access/operations.ts';
+import { getSigningCertificates } from '../../../src/areas/access/signing-certificates.ts';
 import { createOrganization } from '../../../src/areas/organizations/operations.ts';
+import { newRequest } from '../../../src/core/authority.ts';
 import { signDetached } from '../../../src/core/detached-signature.ts';
 import { done } from '../../areas/through.ts';
 import { type Pair, pair } from '../../kit/certificates.ts';
@@ -87,6 +91,14 @@ export const accessCases: Case[] = [
       signature_confirmation: true,
     }),
   },
+  {
+    op: renewCertificate,
+    path: madeCertificate,
+    input: async () => ({ certificate_request: (await newRequest('CN=anything', 'P-256')).request }),
+    varying: ['thumbprint', 'serial_number', 'certificate_pem'],
+  },
+  { op: getCertificate, path: madeCertificate },
+  { op: getSigningCertificates },
   { op: revokeCertificate, path: madeCertificate },
   { op: listAllowedAddresses, input: () => ({ limit: 5 }) },
   { op: addAllowedAddress, input: () => ({ cidr: '198.51.100.0/24', label: 'Office' }) },
