@@ -13,6 +13,7 @@ import { type Clock, systemClock } from './core/clock.ts';
 import { type KeyPair, reread } from './core/key-pair.ts';
 import { loadKeyring } from './core/keyring-file.ts';
 import { createMetrics } from './core/metrics.ts';
+import { OcspAnswers } from './core/ocsp-answers.ts';
 import { createOutbound, type Outbound } from './core/outbound.ts';
 import type { Services, Settings } from './core/services.ts';
 import { SigningIdentity } from './core/signing-identity.ts';
@@ -81,23 +82,25 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
   opened.defer(() => db.close());
   await db.migrate().catch(unusable);
   if (config.production) await refuseDevelopment(config, db);
+  const log = outside.log ?? createLog(config.logLevel);
+  const outbound = outside.outbound ?? createOutbound({ ca: config.webhookCa });
   const services: Services = {
     clock,
     keyring: loadKeyring({
       env: config.masterKeys,
       file: config.production ? undefined : join(config.dataDir, 'master.key'),
     }),
-    trust: new TrustStore(() => readTrustFiles(config.approvedCas, config.crls)),
+    trust: new TrustStore(() => readTrustFiles(config.approvedCas, config.crls), new OcspAnswers({ outbound, log })),
     identity: new SigningIdentity(() => ({
       ...reread(config.signing),
       next: config.nextSigningCertificate && readFileSync(config.nextSigningCertificate, 'utf8'),
     })),
     ellipticIdentity: config.ellipticSigning && new SigningIdentity(() => reread(config.ellipticSigning!)),
     clientAuthority: config.clientAuthority && Authority.open(config.clientAuthority),
-    outbound: outside.outbound ?? createOutbound({ ca: config.webhookCa }),
+    outbound,
     resolver: outside.resolver ?? resolverOf(config.dnsServers),
     settings: settingsOf(config),
-    log: outside.log ?? createLog(config.logLevel),
+    log,
     metrics: createMetrics(),
   };
   const parts: Parts = {

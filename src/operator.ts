@@ -93,7 +93,7 @@ export async function registerCertificate(
   organizationId: string,
   { pem, uses }: { pem: string; uses: readonly CertificateUse[] },
 ): Promise<{ id: string; thumbprint: string }> {
-  const candidate = readCandidate(core, pem);
+  const candidate = await readCandidate(core, pem);
   return core.run.act(organizationId, actor('certificate.register'), async context => {
     const { id, thumbprint } = await register(context, candidate, { uses: [...uses], policy: {} });
     return { id, thumbprint };
@@ -101,13 +101,15 @@ export async function registerCertificate(
 }
 
 /** `pem`: the certificate, then any intermediates. Throws what is wrong with it. */
-export function readCandidate({ services }: Core, pem: string): Candidate {
+export async function readCandidate({ services }: Core, pem: string): Promise<Candidate> {
   const [certificate, ...intermediates] = parseCertificates(pem) ?? [];
   if (!certificate) throw new Error('the file holds no readable certificate');
   if (!isStrongKey(certificate)) {
     throw new Error('the key is too weak: RSA of 2048 bits or more, P-256 or P-384 is needed');
   }
-  const verdict = services.trust.check(certificate, intermediates, services.clock.now());
+  const now = services.clock.now();
+  await services.trust.learn(certificate, intermediates, now);
+  const verdict = services.trust.check(certificate, intermediates, now);
   if (!verdict.ok) throw new Error(`the certificate is not acceptable: ${verdict.reason}`);
   return { certificate, intermediates };
 }

@@ -65,7 +65,7 @@ export async function rotateRegistration(
   certificateId: string,
   { pem, overlapSeconds }: { pem: string; overlapSeconds?: number },
 ): Promise<{ id: string; thumbprint: string }> {
-  const candidate = readCandidate(core, pem);
+  const candidate = await readCandidate(core, pem);
   return change(core, certificateId, 'certificate.rotate', async (context, old) => {
     requireReplaceable(old);
     const { id, thumbprint } = await rotate(context, old, candidate, overlapSeconds);

@@ -3,6 +3,7 @@ import { usages } from './certificate-profile.ts';
 import { allows, type Link, linkOf, pathFailure, paths, type TrustFailure, thumbprintOf } from './chain.ts';
 import type { RevocationList } from './crl.ts';
 import { signingKind } from './detached-signature.ts';
+import type { OcspAnswers, ResponderPolicy } from './ocsp-answers.ts';
 
 export { thumbprintOf };
 
@@ -59,6 +60,8 @@ export interface TrustMaterial {
   readonly revocationLists: readonly RevocationList[];
   /** Thumbprints of the authorities beneath which a certificate for servers is accepted from a client. */
   readonly withoutClientAuth: ReadonlySet<string>;
+  /** By thumbprint of an approved authority: responders are asked about everything beneath it. */
+  readonly responders: ReadonlyMap<string, ResponderPolicy>;
 }
 
 export type Verdict =
@@ -86,9 +89,12 @@ export class TrustStore {
    */
   #kept = new Map<string, Kept>();
 
+  #answers: OcspAnswers | undefined;
+
   /** `read` is called now and by every reload; it throws on material that cannot be used. */
-  constructor(read: () => TrustMaterial) {
+  constructor(read: () => TrustMaterial, answers?: OcspAnswers) {
     this.#read = read;
+    this.#answers = answers;
     this.reload();
   }
 
@@ -112,12 +118,39 @@ export class TrustStore {
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
+  /**
+   * Asks the responders, where the operator wants that, so that `check` knows what they say. Whoever judges a certificate
+   * asks before: `check` itself waits for nobody, as it is called inside transactions.
+   */
+  async learn(leaf: X509Certificate, intermediates: readonly X509Certificate[], now: Date): Promise<void> {
+    if (this.#material.responders.size === 0 || this.#keptFor(leaf, now)) return;
+    const links = readLinks([leaf, ...intermediates]);
+    if (links === undefined || intermediates.length > mostIntermediates) return;
+    for (const path of paths(links[0]!, links.slice(1), this.#anchors)) {
+      if (pathFailure(path, now, this.#acceptsServers(path)) !== undefined) continue;
+      await this.#learnPath(path, now);
+      return;
+    }
+  }
+
+  async #learnPath(path: readonly Link[], now: Date): Promise<void> {
+    const policy = this.#policyOf(path);
+    if (!policy) return;
+    const learned = issuances(path).map(({ subject, issuer }) => {
+      const url = issuer === path.at(-1) ? policy.url : undefined;
+      return this.#answers?.learn(subject, issuer, url, now, () => this.#kept.clear());
+    });
+    await Promise.all(learned);
+  }
+
   /** `intermediates` are the sender's own: they help to find a path and are trusted for nothing. */
   check(leaf: X509Certificate, intermediates: readonly X509Certificate[], now: Date): Verdict {
-    const thumbprint = thumbprintOf(leaf);
-    const kept = this.#kept.get(thumbprint);
-    if (kept !== undefined && now.getTime() >= kept.from && now.getTime() < kept.until) return kept.verdict;
-    return this.#judge(leaf, intermediates, now);
+    return this.#keptFor(leaf, now) ?? this.#judge(leaf, intermediates, now);
+  }
+
+  #keptFor(leaf: X509Certificate, now: Date): Verdict | undefined {
+    const kept = this.#kept.get(thumbprintOf(leaf));
+    return kept !== undefined && now.getTime() >= kept.from && now.getTime() < kept.until ? kept.verdict : undefined;
   }
 
   #judge(leaf: X509Certificate, intermediates: readonly X509Certificate[], now: Date): Verdict {
@@ -133,8 +166,33 @@ export class TrustStore {
   }
 
   #failureOf(path: readonly Link[], now: Date): TrustFailure | undefined {
-    const withoutClientAuth = this.#material.withoutClientAuth.has(path.at(-1)!.thumbprint);
-    return pathFailure(path, now, withoutClientAuth) ?? this.#revocationFailure(path, now);
+    return (
+      pathFailure(path, now, this.#acceptsServers(path)) ??
+      this.#revocationFailure(path, now) ??
+      this.#responderFailure(path, now)
+    );
+  }
+
+  #acceptsServers(path: readonly Link[]): boolean {
+    return this.#material.withoutClientAuth.has(path.at(-1)!.thumbprint);
+  }
+
+  #policyOf(path: readonly Link[]): ResponderPolicy | undefined {
+    return this.#material.responders.get(path.at(-1)!.thumbprint);
+  }
+
+  /** What responders said of the path's certificates, where the operator wants them asked. */
+  #responderFailure(path: readonly Link[], now: Date): TrustFailure | undefined {
+    const policy = this.#policyOf(path);
+    if (!policy) return undefined;
+    const standings = this.#standings(path, now).map(({ standing }) => standing);
+    if (standings.includes('revoked')) return 'revoked';
+    return policy.without === 'closed' && standings.includes('unknown') ? 'revocation_unknown' : undefined;
+  }
+
+  #standings(path: readonly Link[], now: Date) {
+    const unasked = { standing: 'unknown', until: now.getTime() } as const;
+    return issuances(path).map(({ subject, issuer }) => this.#answers?.standing(subject, issuer, now) ?? unasked);
   }
 
   /**
@@ -174,12 +232,17 @@ export class TrustStore {
       now.getTime() + keptMs,
       ...path.map(link => link.profile.notAfter),
       ...path.slice(1).flatMap(issuer => this.#listsOf(issuer).map(list => list.nextUpdate)),
+      // Without an answer nothing is kept: the next one may say `revoked`.
+      ...(this.#policyOf(path) ? this.#standings(path, now).map(({ until }) => until) : []),
     ];
     if (this.#kept.size >= mostKept) this.#kept.clear();
     this.#kept.set(path[0]!.thumbprint, { verdict, from: now.getTime(), until: Math.min(...ends) });
     return verdict;
   }
 }
+
+/** Each certificate of a path with its issuer. */
+const issuances = (path: readonly Link[]) => path.slice(1).map((issuer, index) => ({ subject: path[index]!, issuer }));
 
 function readLinks(certificates: readonly X509Certificate[]): Link[] | undefined {
   try {

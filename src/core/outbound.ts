@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect, createSecureContext, getCACertificates, type SecureContext, type TLSSocket } from 'node:tls';
 import { Client, errors } from 'undici';
 import { mayConnectTo } from './public-address.ts';
@@ -14,8 +14,10 @@ export interface Outbound {
 }
 
 export interface OutboundRequest {
-  /** An https URL without credentials. */
+  /** An https URL without credentials; with `plainHttp` an http one as well. */
   url: string;
+  /** Only where what comes back proves itself. */
+  plainHttp?: true;
   method: 'GET' | 'POST' | 'PUT';
   headers?: Record<string, string>;
   body?: string | Buffer;
@@ -84,10 +86,10 @@ export function createOutbound({ resolve = systemResolve, ca, certificate, key }
  * Why a URL will be refused, in words for whoever wrote it; undefined if nothing speaks against it yet. What its name
  * resolves to counts only at each connection.
  */
-export function checkUrl(url: string, allowPrivate: readonly string[]): string | undefined {
+export function checkUrl(url: string, allowPrivate: readonly string[], plainHttp?: true): string | undefined {
   if (url.length > 2048 || !URL.canParse(url)) return 'must be a URL of at most 2048 characters';
   const { protocol, username, password, hostname } = new URL(url);
-  if (protocol !== 'https:') return 'must begin with https://';
+  if (protocol !== 'https:' && !(plainHttp && protocol === 'http:')) return 'must begin with https://';
   if (username !== '' || password !== '') return 'must hold no user name or password';
   const address = literalAddress(hostname);
   if (address !== undefined && !mayConnectTo(address, allowPrivate)) return 'must name a host at a public address';
@@ -107,12 +109,12 @@ interface Means {
 }
 
 async function send(request: OutboundRequest, means: Means): Promise<OutboundAnswer> {
-  const objection = checkUrl(request.url, request.allowPrivate);
+  const objection = checkUrl(request.url, request.allowPrivate, request.plainHttp);
   if (objection !== undefined) throw new OutboundError('forbidden_url', `the URL ${objection}`);
   const url = new URL(request.url);
   const signal = AbortSignal.timeout(request.deadlineMs);
   // A connection per request: a pooled one would carry an organisation's opened network to another organisation.
-  let socket: TLSSocket | undefined;
+  let socket: Socket | undefined;
   try {
     socket = await connectGuarded(url, request.allowPrivate, means, signal);
     return await exchange(request, url, socket, signal);
@@ -126,7 +128,7 @@ async function send(request: OutboundRequest, means: Means): Promise<OutboundAns
 async function exchange(
   request: OutboundRequest,
   url: URL,
-  socket: TLSSocket,
+  socket: Socket,
   signal: AbortSignal,
 ): Promise<OutboundAnswer> {
   const client = new Client(url.origin, {
@@ -171,7 +173,7 @@ async function connectGuarded(
   allowPrivate: readonly string[],
   means: Means,
   signal: AbortSignal,
-): Promise<TLSSocket> {
+): Promise<Socket> {
   const addresses = await resolveGuarded(url.hostname, allowPrivate, means, signal);
   let failure: unknown;
   for (const address of addresses.slice(0, mostAttempts)) {
@@ -209,21 +211,13 @@ async function resolveGuarded(
 }
 
 /** Connects to exactly this address, while SNI and the certificate check keep to the URL's name. */
-function connectTo(address: string, url: URL, secureContext: SecureContext, signal: AbortSignal): Promise<TLSSocket> {
-  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
-  const servername = isIP(url.hostname.replace(/^\[(.*)\]$/, '$1')) > 0 ? '' : url.hostname.replace(/\.$/, '');
-  const socket = connect({
-    host: address,
-    port: Number(url.port || 443),
-    servername,
-    secureContext,
-    rejectUnauthorized: true,
-    ALPNProtocols: ['http/1.1'],
-  });
+function connectTo(address: string, url: URL, secureContext: SecureContext, signal: AbortSignal): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const socket = url.protocol === 'http:' ? connectPlain(address, url) : connectTls(address, url, secureContext);
   const limit = AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]);
   const abort = () => socket.destroy(new OutboundError('timeout'));
   limit.addEventListener('abort', abort, { once: true });
-  socket.once('secureConnect', () => {
+  socket.once(url.protocol === 'http:' ? 'connect' : 'secureConnect', () => {
     limit.removeEventListener('abort', abort);
     resolve(socket);
   });
@@ -231,6 +225,20 @@ function connectTo(address: string, url: URL, secureContext: SecureContext, sign
   socket.on('error', reject);
   if (limit.aborted) abort();
   return promise;
+}
+
+const connectPlain = (host: string, { port }: URL): Socket => connectTcp({ host, port: Number(port || 80) });
+
+function connectTls(host: string, { hostname, port }: URL, secureContext: SecureContext): TLSSocket {
+  const isAddress = isIP(hostname.replace(/^\[(.*)\]$/, '$1')) > 0;
+  return connect({
+    host,
+    port: Number(port || 443),
+    servername: isAddress ? '' : hostname.replace(/\.$/, ''),
+    secureContext,
+    rejectUnauthorized: true,
+    ALPNProtocols: ['http/1.1'],
+  });
 }
 
 function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

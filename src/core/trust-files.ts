@@ -2,9 +2,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { normalizeThumbprint, parseCertificates, type TrustMaterial } from './certificates.ts';
 import { parseRevocationLists } from './crl.ts';
+import { anyNetwork, type ResponderPolicy } from './ocsp-answers.ts';
+import { checkUrl } from './outbound.ts';
 
 /** Beside the approved authorities: SHA-256 thumbprints, one a line, `#` begins a comment. */
 const exceptionsFile = 'accept-without-client-auth';
+/** Beside them as well: `THUMBPRINT closed|open [URL]`, one authority a line. */
+const respondersFile = 'ask-responders';
 
 const authorityNames = /\.(?:pem|crt|cer)$/i;
 const listNames = /\.(?:crl|pem)$/i;
@@ -23,7 +27,8 @@ export function readTrustFiles(authorities: string, revocationLists?: string): T
       revocationLists === undefined
         ? []
         : filesOf(revocationLists, listNames).flatMap(file => read(file, parseRevocationLists)),
-    withoutClientAuth: new Set(readExceptions(join(folder, exceptionsFile))),
+    withoutClientAuth: new Set(readLines(join(folder, exceptionsFile), readThumbprint)),
+    responders: new Map(readLines(join(folder, respondersFile), readResponder)),
   };
   // An empty store would refuse everybody: far more likely a wrong path than an intention.
   if (material.authorities.length === 0) throw new Error(`${authorities}: no approved authority in it`);
@@ -37,6 +42,7 @@ export function trustFiles(authorities: string, revocationLists?: string): strin
     ...filesOf(authorities, authorityNames),
     ...(revocationLists === undefined ? [] : filesOf(revocationLists, listNames)),
     join(folder, exceptionsFile),
+    join(folder, respondersFile),
   ];
 }
 
@@ -48,7 +54,8 @@ function filesOf(path: string, names: RegExp): string[] {
     .map(name => join(path, name));
 }
 
-function readExceptions(file: string): string[] {
+/** What `parse` makes of each line; `#` begins a comment. */
+function readLines<T>(file: string, parse: (line: string) => T): T[] {
   if (!existsSync(file)) return [];
   return read(file, content =>
     content
@@ -56,8 +63,20 @@ function readExceptions(file: string): string[] {
       .split('\n')
       .map(line => line.replace(/#.*/, '').trim())
       .filter(line => line !== '')
-      .map(line => normalizeThumbprint(line) ?? fail(`${line} is not a SHA-256 thumbprint`)),
+      .map(parse),
   );
+}
+
+const readThumbprint = (text: string): string =>
+  normalizeThumbprint(text) ?? fail(`${text} is not a SHA-256 thumbprint`);
+
+function readResponder(line: string): [string, ResponderPolicy] {
+  const [authority = '', without, url, ...more] = line.split(/\s+/);
+  const thumbprint = readThumbprint(authority);
+  if ((without !== 'closed' && without !== 'open') || more.length > 0) fail(`${line}: THUMBPRINT closed|open [URL]`);
+  const objection = url === undefined ? undefined : checkUrl(url, anyNetwork, true);
+  if (objection !== undefined) fail(`${url} ${objection}`);
+  return [thumbprint, { without, ...(url && { url }) }];
 }
 
 function read<T>(file: string, parse: (content: Buffer) => T): T {

@@ -136,14 +136,14 @@ export class Gate {
   ): Promise<RequestCertificate> {
     const registered = await certificatesOf(this.#parts.db, line);
     const named = registered.filter(({ pem }) => isNamed(storedCertificate(pem)));
-    return requestCertificate(inForce(this.#parts, arrival, named)[0]!);
+    return requestCertificate((await inForce(this.#parts, arrival, named))[0]!);
   }
 
   /** The certificate with this thumbprint if some organisation signs requests with it now; else 401. */
   async anySigner(thumbprint: string): Promise<RequestCertificate> {
     const registered = await findRegistrations(this.#parts.db, thumbprint);
     const receivedAt = this.#parts.services.clock.now();
-    return requestCertificate(inForce(this.#parts, { receivedAt }, registered)[0]!);
+    return requestCertificate((await inForce(this.#parts, { receivedAt }, registered))[0]!);
   }
 
   /** Step 5 of signed HTTP requests. The signer's nonces are its own; the key does not matter. */

@@ -1,6 +1,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { distrustOf, effectiveScopes, isKeyInForce, secretHash } from '../areas/access/credentials.ts';
 import type { CertificatePolicy } from '../areas/access/entities.ts';
+import { learnRevocations } from '../areas/access/revocations.ts';
 import { AddressSet } from '../core/addresses.ts';
 import { storedCertificate, thumbprintOf } from '../core/certificates.ts';
 import { Refusal } from '../core/errors.ts';
@@ -67,7 +68,7 @@ export async function identify(parts: Parts, arrival: Arrival, claimed: Claimed)
     findRegistrations(db, presented),
     findKey(db, secretHash(claimed.apiKey), arrival.receivedAt),
   ]);
-  const trusted = inForce(parts, arrival, registered);
+  const trusted = await inForce(parts, arrival, registered);
   const registration = key && registrationFor(key, trusted, arrival.receivedAt);
   if (!key || !registration) {
     await requireAddress(db, arrival, organizationsOf(trusted));
@@ -97,7 +98,7 @@ export async function identifyCertificate(
 ): Promise<Pick<RequestCertificate, 'thumbprint'>> {
   const thumbprint = presentedThumbprint(arrival);
   const registered = await findRegistrations(parts.db, thumbprint);
-  await requireAddress(parts.db, arrival, organizationsOf(inForce(parts, arrival, registered)));
+  await requireAddress(parts.db, arrival, organizationsOf(await inForce(parts, arrival, registered)));
   return { thumbprint };
 }
 
@@ -108,11 +109,12 @@ function presentedThumbprint(arrival: Arrival): string {
 }
 
 /** Those registrations that count now; throws 401 when none does, and says in the cause why not. */
-export function inForce(
+export async function inForce(
   { services }: Pick<Parts, 'services'>,
   { receivedAt }: Pick<Arrival, 'receivedAt'>,
   registered: readonly CertificateRecord[],
-): readonly CertificateRecord[] {
+): Promise<readonly CertificateRecord[]> {
+  await learnRevocations(registered, services, receivedAt);
   const distrust = registered.map(each => distrustOf(each, 'request', services, receivedAt));
   const trusted = registered.filter((_, index) => distrust[index] === undefined);
   if (trusted.length > 0) return trusted;

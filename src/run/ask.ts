@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { approvalKeys } from '../areas/access/approvers.ts';
+import { approvalKeys, learnApprovers } from '../areas/access/approvers.ts';
 import { ClientCertificate } from '../areas/access/entities.ts';
 import { approvalText, type Decision, readDecision } from '../areas/approvals/decision.ts';
 import { end } from '../areas/approvals/ending.ts';
@@ -90,6 +90,7 @@ async function askAgain(parts: Parts, { row, webhook }: Question, attempt: numbe
 /** The decision and what follows from it, in one transaction; of several nodes exactly one moves the state. */
 async function record(parts: Parts, { row, webhook }: Question, answered: Decision): Promise<void> {
   const now = await parts.db.now();
+  if (answered.kind === 'approved') await read(parts.db, 'system', em => learnApproversOf(parts, em, webhook, now));
   await transaction(parts.db, 'system', async em => {
     const proof = answered.kind === 'approved' ? await proofOf(parts, em, row, webhook, answered, now) : undefined;
     const decision: Decision =
@@ -119,6 +120,11 @@ async function record(parts: Parts, { row, webhook }: Question, answered: Decisi
       },
     });
   });
+}
+
+async function learnApproversOf(parts: Parts, em: EntityManager, webhook: ApprovalWebhook, now: Date): Promise<void> {
+  const { path } = await em.findOneOrFail(Organization, { id: webhook.organizationId });
+  await learnApprovers(em, parts.services.trust, now, path.split('/'));
 }
 
 interface Proof {

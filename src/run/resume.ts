@@ -11,6 +11,7 @@ import { thawCaller } from './frozen.ts';
 import { authorizationText, digestOf } from './hold.ts';
 import { type Claim, settleRefusal } from './idempotency.ts';
 import type { Parts, Request } from './request.ts';
+import { learnStanding } from './standing.ts';
 import { entryOf } from './trail.ts';
 
 /** An approval is no blank cheque: what has not started by then lapses. */
@@ -32,6 +33,7 @@ export async function resume(parts: Parts, id: string): Promise<void> {
   });
   if (!thawed) return;
   const { request, claim } = thawed;
+  await learnStanding(parts, request.caller);
   try {
     await execute(parts, request, {
       claim,

@@ -1,9 +1,12 @@
 import { certificateInForce, effectiveScopes, isStanding, keyInForce } from '../areas/access/credentials.ts';
+import { ClientCertificate } from '../areas/access/entities.ts';
+import { learnRevocations } from '../areas/access/revocations.ts';
 import { Organization } from '../areas/organizations/entities.ts';
 import type { Caller } from '../core/caller.ts';
 import { Refusal } from '../core/errors.ts';
 import { holdsScope } from '../core/scopes.ts';
 import type { EntityManager } from '../db/orm.ts';
+import { read } from '../db/transaction.ts';
 import type { Parts, Request } from './request.ts';
 
 /**
@@ -24,6 +27,13 @@ export async function stillAllowed(
   await refuseMoved(em, caller, organization);
   if (!(await isStanding(em, caller.organization.path))) throw new Refusal('organization_suspended');
   if (!holdsScope(await effectiveScopes(em, key), op.scope)) throw new Refusal('scope_missing');
+}
+
+/** Asks what responders say of the caller's certificates, where no gate has just done so. */
+export async function learnStanding({ db, services }: Parts, { certificate, signer }: Caller): Promise<void> {
+  const ids = [certificate, ...(signer ? [signer] : [])].map(({ id }) => id);
+  const rows = await read(db, 'system', em => em.find(ClientCertificate, { id: { $in: ids } }));
+  await learnRevocations(rows, services, services.clock.now());
 }
 
 /**

@@ -50,6 +50,16 @@ describe('trust files', () => {
     expect([...readTrustFiles(join(folder, 'cas')).withoutClientAuth]).to.deep.equal([thumbprint]);
   });
 
+  it('name the authorities beneath which responders are asked, whom, and what counts without an answer', () => {
+    const [first, second] = [one, two].map(({ certificate }) => thumbprintOf(new X509Certificate(certificate)));
+    const bundle = put('bundle.pem', one.certificate);
+    put('ask-responders', `${first} closed http://ocsp.example/ # in the own network\n${second} open\n`);
+    expect([...readTrustFiles(bundle).responders]).to.deep.equal([
+      [first, { without: 'closed', url: 'http://ocsp.example/' }],
+      [second, { without: 'open' }],
+    ]);
+  });
+
   it('hold revocation lists as PEM with either label, or DER', async () => {
     const bundle = put('bundle.pem', one.certificate);
     const list = await one.revocationList([one.certificate]);
@@ -77,6 +87,8 @@ describe('trust files', () => {
       '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
     ],
     ['a word in place of a thumbprint', 'cas/accept-without-client-auth', 'all\n'],
+    ['a responder without a policy', 'cas/ask-responders', `${'a'.repeat(64)} https://ocsp.example/\n`],
+    ['a responder that is no address', 'cas/ask-responders', `${'a'.repeat(64)} closed ldap://ocsp.example/\n`],
   ] as const) {
     it(`are refused by name when there is ${what} among them`, () => {
       put('cas/good.pem', one.certificate);

@@ -416,6 +416,7 @@ describe('the trust store', () => {
       authorities: anchors.map(x509),
       revocationLists: lists.flatMap(list => parseRevocationLists(Buffer.from(list))),
       withoutClientAuth: new Set(withoutClientAuth),
+      responders: new Map(),
     };
   }
 

@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
-import { parseCertificates, storedCertificate, type TrustStore } from '../../core/certificates.ts';
+import { storedCertificate, type TrustStore } from '../../core/certificates.ts';
 import type { TenantEntityManager } from '../../core/operation.ts';
 import { ClientCertificate } from './entities.ts';
+import { intermediatesOf, learnRevocations } from './revocations.ts';
 
 /** A certificate that may approve, in force now. */
 export interface ApprovalKey {
@@ -21,10 +22,7 @@ export async function approvalKeys(
   now: Date,
   organizations?: readonly string[],
 ): Promise<ApprovalKey[]> {
-  const where = organizations ? { organizationId: { $in: [...organizations] } } : {};
-  const rows = await em.find(ClientCertificate, { ...where, status: 'active' });
-  return rows
-    .filter(row => row.uses.includes('approval') && (!row.retiresAt || row.retiresAt > now))
+  return (await approvers(em, now, organizations))
     .map(row => ({ row, certificate: storedCertificate(row.pem) }))
     .filter(({ row, certificate }) => trust.check(certificate, intermediatesOf(row), now).ok)
     .map(({ row, certificate }) => ({
@@ -34,5 +32,22 @@ export async function approvalKeys(
     }));
 }
 
-export const intermediatesOf = (row: Pick<ClientCertificate, 'chainPem'>) =>
-  row.chainPem ? (parseCertificates(row.chainPem) ?? []) : [];
+/** Asks the responders about them, before a transaction in which they are judged. */
+export async function learnApprovers(
+  em: Pick<TenantEntityManager, 'find'>,
+  trust: TrustStore,
+  now: Date,
+  organizations?: readonly string[],
+): Promise<void> {
+  await learnRevocations(await approvers(em, now, organizations), { trust }, now);
+}
+
+async function approvers(
+  em: Pick<TenantEntityManager, 'find'>,
+  now: Date,
+  organizations?: readonly string[],
+): Promise<ClientCertificate[]> {
+  const where = organizations ? { organizationId: { $in: [...organizations] } } : {};
+  const rows = await em.find(ClientCertificate, { ...where, status: 'active' });
+  return rows.filter(row => row.uses.includes('approval') && (!row.retiresAt || row.retiresAt > now));
+}

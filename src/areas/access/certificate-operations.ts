@@ -25,6 +25,7 @@ import {
   inheritedCertificates,
   lockCertificates,
   newChallenge,
+  prepareOffer,
   readOffer,
   refuseLast,
   refuseOtherUse,
@@ -88,7 +89,7 @@ export const registerCertificate = operation({
     uses: list(uses, 1).min(1).describe('request: it calls Bastion. approval: it signs approvals.'),
   }),
   output: named('Certificate', certificate),
-  prepare: inheritedCertificates,
+  prepare: prepareOffer,
   async handle(context, input, inherited) {
     const candidate = readOffer(context, input);
     refuseOtherUse(candidate, input.uses, [...inherited, ...(await lockCertificates(context.em))]);
@@ -167,7 +168,7 @@ export const rotateCertificate = operation({
     overlap_seconds: overlapSeconds,
   }),
   output: named('RotatedCertificate', { ...certificate, ...replaced }),
-  prepare: inheritedCertificates,
+  prepare: prepareOffer,
   async handle(context, input, inherited) {
     const registered = await lockCertificates(context.em);
     const old = await findCertificate(context.em, input.certificate_id);

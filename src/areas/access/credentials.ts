@@ -3,8 +3,8 @@ import { storedCertificate } from '../../core/certificates.ts';
 import type { Services } from '../../core/services.ts';
 import type { EntityManager } from '../../db/orm.ts';
 import { Member, Organization } from '../organizations/entities.ts';
-import { intermediatesOf } from './approvers.ts';
 import { ApiKey, type CertificateUse, ClientCertificate } from './entities.ts';
+import { intermediatesOf } from './revocations.ts';
 import { memberScopes } from './roles.ts';
 
 /**

@@ -97,6 +97,13 @@ export type Inherited = readonly ClientCertificate[];
 export const inheritedCertificates = ({ inherited, organization }: PrepareContext): Promise<Inherited> =>
   inherited(em => em.find(ClientCertificate, { status: 'active', organizationId: { $ne: organization.id } }));
 
+/** What judging an offered certificate needs, learned before the transaction. */
+export async function prepareOffer(context: PrepareContext, { certificate_pem }: Pick<Offer, 'certificate_pem'>) {
+  const [certificate, ...intermediates] = parseCertificates(certificate_pem) ?? [];
+  if (certificate) await context.services.trust.learn(certificate, intermediates, context.now);
+  return inheritedCertificates(context);
+}
+
 /**
  * Who asks must not be able to approve: a key that serves one use is refused for another, whatever certificate it comes in.
  */

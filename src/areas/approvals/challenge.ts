@@ -4,7 +4,7 @@ import { verifyDetached } from '../../core/detached-signature.ts';
 import { invalid } from '../../core/errors.ts';
 import type { ReadingContext } from '../../core/operation.ts';
 import { checkUrl } from '../../core/outbound.ts';
-import { approvalKeys } from '../access/approvers.ts';
+import { approvalKeys, learnApprovers } from '../access/approvers.ts';
 import { ApprovalSettings } from './entities.ts';
 import { postSigned } from './webhook.ts';
 
@@ -26,7 +26,10 @@ export async function challenge(context: ReadingContext, url: string): Promise<v
   if (!parsed.success || parsed.data.challenge !== text) {
     throw invalid('url', 'must answer the challenge with { challenge, signature }', 'challenge');
   }
-  const keys = await context.inherited(em => approvalKeys(em, services.trust, context.now));
+  const keys = await context.inherited(async em => {
+    await learnApprovers(em, services.trust, context.now);
+    return approvalKeys(em, services.trust, context.now);
+  });
   if (!keys.some(({ publicKey }) => verifyDetached(publicKey, text, parsed.data.signature))) {
     throw invalid('url', 'must sign the challenge with a certificate that is registered for approval', 'challenge');
   }

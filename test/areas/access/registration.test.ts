@@ -18,7 +18,12 @@ describe('an offered certificate', () => {
     now = new Date();
     authority = await Authority.create('CN=Offers');
     const authorities = [new X509Certificate(authority.certificate)];
-    const trust = new TrustStore(() => ({ authorities, revocationLists: [], withoutClientAuth: new Set() }));
+    const trust = new TrustStore(() => ({
+      authorities,
+      revocationLists: [],
+      responders: new Map(),
+      withoutClientAuth: new Set(),
+    }));
     services = { keyring, trust } as unknown as Services;
   });
 
