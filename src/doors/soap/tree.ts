@@ -64,9 +64,23 @@ export const xmlLimits: XmlLimits = {
 /** RFC 3986: a scheme, then nothing but characters of a URI. */
 const absoluteUri = /^[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-Z[\]_a-z~]*$/;
 
-type Open = XmlElement & { children: (XmlElement | string)[] };
+type Open = { -readonly [Member in keyof XmlElement]: XmlElement[Member] } & { children: (XmlElement | string)[] };
+type Written = { -readonly [Member in keyof XmlAttribute]: XmlAttribute[Member] };
+
+/** A name as written and its parts. A document has few and repeats them: kept once, they are no work for the collector. */
+interface Name {
+  readonly name: string;
+  readonly prefix: string;
+  readonly local: string;
+}
+
+const isDeclaration = ({ name, prefix }: Pick<Name, 'name' | 'prefix'>): boolean =>
+  prefix === 'xmlns' || name === 'xmlns';
 
 const none: readonly XmlAttribute[] = [];
+/** Of an element that has none yet: an empty array that grows takes room for seventeen, and most elements hold one text. */
+const childless: (XmlElement | string)[] = [];
+Object.freeze(childless);
 const bang = 0x21;
 const question = 0x3f;
 const slash = 0x2f;
@@ -124,9 +138,7 @@ class Parser {
   readonly #open: Open[] = [];
   #at = 0;
   #elements = 0;
-  /** Set by #name: the parts of the name just read. */
-  #prefix = '';
-  #local = '';
+  readonly #names = new Map<string, Name>();
 
   constructor(text: string, limits: XmlLimits) {
     this.#text = text;
@@ -206,11 +218,16 @@ class Parser {
 
   #append(text: string): void {
     if (text === '') return;
-    const { children } = this.#open.at(-1)!;
-    const last = children.length - 1;
-    const before = children[last];
-    if (typeof before === 'string') children[last] = before + text;
-    else children.push(text);
+    const parent = this.#open.at(-1)!;
+    const last = parent.children.length - 1;
+    const before = parent.children[last];
+    if (typeof before === 'string') parent.children[last] = before + text;
+    else this.#adopt(parent, text);
+  }
+
+  #adopt(parent: Open, child: XmlElement | string): void {
+    if (parent.children === childless) parent.children = [child];
+    else parent.children.push(child);
   }
 
   #comment(): void {
@@ -232,26 +249,15 @@ class Parser {
   #startTag(): XmlElement {
     const text = this.#text;
     this.#expect('<');
-    const name = this.#name();
-    const prefix = this.#prefix;
-    const local = this.#local;
+    const { name, prefix, local } = this.#name();
     const outer = this.#open.at(-1);
-    const attributes = this.#attributes();
-    const scope = attributes === none ? outer?.scope : this.#declare(attributes, outer?.scope);
-
-    const children: (XmlElement | string)[] = [];
+    const written = this.#attributes();
+    const scope = written ? this.#declare(written, outer?.scope) : outer?.scope;
+    const attributes = written ? this.#resolve(written, scope) : none;
     const namespace = this.#namespaceOf(prefix, scope);
-    const element: Open = {
-      name,
-      prefix,
-      local,
-      namespace,
-      attributes: this.#resolve(attributes, scope),
-      scope,
-      children,
-    };
+    const element: Open = { name, prefix, local, namespace, attributes, scope, children: childless };
     if (++this.#elements > this.#limits.elements) this.#fail('there are too many elements');
-    if (outer) outer.children.push(element);
+    if (outer) this.#adopt(outer, element);
 
     if (text.charCodeAt(this.#at) === slash) this.#at++;
     else this.#open.push(element);
@@ -261,20 +267,19 @@ class Parser {
   }
 
   /** The attributes as written, namespace declarations among them and prefixes not looked up yet. */
-  #attributes(): readonly XmlAttribute[] {
+  #attributes(): Written[] | undefined {
     const text = this.#text;
-    let found: XmlAttribute[] | undefined;
+    let found: Written[] | undefined;
     for (;;) {
       const before = this.#at;
       this.#space();
       const code = text.charCodeAt(this.#at);
-      if (code === greater || code === slash) return found ?? none;
+      if (code === greater || code === slash) return found;
       if (before === this.#at) this.#fail('white space is missing before an attribute');
-      const name = this.#name();
-      const prefix = this.#prefix;
-      const local = this.#local;
-      found ??= [];
-      found.push({ name, prefix, local, namespace: '', value: this.#attributeValue() });
+      const { name, prefix, local } = this.#name();
+      const attribute = { name, prefix, local, namespace: '', value: this.#attributeValue() };
+      if (found) found.push(attribute);
+      else found = [attribute];
       if (found.length > this.#limits.attributes) this.#fail('there are too many attributes');
     }
   }
@@ -306,7 +311,7 @@ class Parser {
     let scope = outer;
     const declared: string[] = [];
     for (const { name, prefix, local, value } of attributes) {
-      if (prefix !== 'xmlns' && name !== 'xmlns') continue;
+      if (!isDeclaration({ name, prefix })) continue;
       const bound = prefix === '' ? '' : local;
       if (declared.includes(bound)) this.#fail('a namespace is declared twice');
       declared.push(bound);
@@ -334,18 +339,19 @@ class Parser {
     if (count > this.#limits.declarations) this.#fail('there are too many namespaces');
   }
 
-  #resolve(written: readonly XmlAttribute[], scope: Binding | undefined): readonly XmlAttribute[] {
-    if (written === none) return none;
-    const resolved: XmlAttribute[] = [];
-    for (const { name, prefix, local, value } of written) {
-      if (prefix === 'xmlns' || name === 'xmlns') continue;
-      const namespace = prefix === '' ? '' : this.#namespaceOf(prefix, scope);
-      for (const other of resolved) {
-        if (other.local === local && other.namespace === namespace) this.#fail(`the attribute ${name} is repeated`);
+  /** The attributes without the declarations, each with its namespace. */
+  #resolve(written: Written[], scope: Binding | undefined): readonly XmlAttribute[] {
+    const attributes = written.some(isDeclaration) ? written.filter(each => !isDeclaration(each)) : written;
+    for (const [index, attribute] of attributes.entries()) {
+      const { name, prefix, local } = attribute;
+      if (prefix !== '') attribute.namespace = this.#namespaceOf(prefix, scope);
+      for (let before = 0; before < index; before++) {
+        const other = attributes[before]!;
+        if (other.local === local && other.namespace === attribute.namespace)
+          this.#fail(`the attribute ${name} is repeated`);
       }
-      resolved.push({ name, prefix, local, namespace, value });
     }
-    return resolved;
+    return attributes;
   }
 
   #namespaceOf(prefix: string, scope: Binding | undefined): string {
@@ -355,41 +361,51 @@ class Parser {
     return uri ?? '';
   }
 
-  #name(): string {
+  #name(): Name {
     const start = this.#at;
-    const first = this.#namePart();
-    if (this.#text.charCodeAt(this.#at) !== colon) {
-      this.#prefix = '';
-      this.#local = first;
-      return first;
+    this.#namePart();
+    const middle = this.#at;
+    const isPrefixed = this.#text.charCodeAt(middle) === colon;
+    if (isPrefixed) {
+      this.#at++;
+      this.#namePart();
     }
-    this.#at++;
-    this.#local = this.#namePart();
-    this.#prefix = first;
-    return this.#text.slice(start, this.#at);
+    const name = this.#text.slice(start, this.#at);
+    const known = this.#names.get(name);
+    if (known) return known;
+    const colonAt = isPrefixed ? middle - start : 0;
+    const made = { name, prefix: name.slice(0, colonAt), local: isPrefixed ? name.slice(colonAt + 1) : name };
+    this.#names.set(name, made);
+    return made;
   }
 
-  #namePart(): string {
+  #namePart(): void {
     const end = endOfName(this.#text, this.#at);
     if (end === this.#at) this.#fail('a name is expected here');
     if (end - this.#at > this.#limits.nameLength) this.#fail('a name is too long');
-    const part = this.#text.slice(this.#at, end);
     this.#at = end;
-    return part;
   }
 
   #expand(raw: string): string {
-    // First, and at the first one: replace collects every match before it looks at any.
-    if (/&(?!(?:#\d{1,8}|#x[0-9A-Fa-f]{1,8}|amp|lt|gt|quot|apos);)/.test(raw)) this.#forbidReference();
-    return raw.replace(
-      /&(?:#(\d{1,8})|#x([0-9A-Fa-f]{1,8})|(amp|lt|gt|quot|apos));/g,
-      (_match, decimal?: string, hexadecimal?: string, entity?: string) => {
-        if (entity !== undefined) return entities[entity]!;
-        const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hexadecimal ?? '', 16);
-        if (!isXmlCharacter(code)) this.#forbidReference();
-        return String.fromCodePoint(code);
-      },
-    );
+    let expanded = '';
+    let from = 0;
+    for (let at = raw.indexOf('&'); at >= 0; at = raw.indexOf('&', from)) {
+      const end = raw.indexOf(';', at);
+      // Names beyond the longest are not even cut out: a text of ampersands costs one search.
+      if (end < 0 || end - at > longestReference) this.#forbidReference();
+      expanded += raw.slice(from, at) + this.#referred(raw.slice(at + 1, end));
+      from = end + 1;
+    }
+    return expanded + raw.slice(from);
+  }
+
+  #referred(reference: string): string {
+    const entity = entities.get(reference);
+    if (entity !== undefined) return entity;
+    const [, decimal, hexadecimal] = /^#(?:(\d{1,8})|x([0-9A-Fa-f]{1,8}))$/.exec(reference) ?? this.#forbidReference();
+    const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hexadecimal!, 16);
+    if (!isXmlCharacter(code)) this.#forbidReference();
+    return String.fromCodePoint(code);
   }
 
   #forbidReference(): never {
@@ -413,4 +429,11 @@ class Parser {
   }
 }
 
-const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+const entities = new Map([
+  ['amp', '&'],
+  ['lt', '<'],
+  ['gt', '>'],
+  ['quot', '"'],
+  ['apos', "'"],
+]);
+const longestReference = '&#x00000000'.length;
