@@ -22,8 +22,8 @@ export function decodeXml(octets: Uint8Array, charset?: string): string {
   let text: string;
   try {
     text = utf8.decode(octets);
-  } catch (cause) {
-    throw new Refusal('malformed', 'The envelope is not valid UTF-8.', { cause });
+  } catch {
+    throw new Refusal('malformed', 'The envelope is not valid UTF-8.');
   }
   if (forbidden.test(text)) throw new Refusal('malformed', 'The envelope holds a character that XML forbids.');
   return text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text;

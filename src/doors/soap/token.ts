@@ -66,11 +66,15 @@ const parsed = new Map<string, TokenReference>();
 const parsedLimit = 500;
 
 function certificateToken(base64: string): TokenReference {
-  return remembered(base64, octets => ({ kind: 'certificate', certificate: certificateOf(octets), path: [] }));
+  return remembered('certificate', base64, octets => ({
+    kind: 'certificate',
+    certificate: certificateOf(octets),
+    path: [],
+  }));
 }
 
 function pathToken(base64: string): TokenReference {
-  return remembered(base64, octets => {
+  return remembered('path', base64, octets => {
     const path = derSequence(octets).map(certificateOf);
     const certificate = path.pop();
     if (certificate === undefined) return refuse('the certificate path is empty');
@@ -78,9 +82,14 @@ function pathToken(base64: string): TokenReference {
   });
 }
 
-function remembered(base64: string, read: (octets: Buffer) => TokenReference): TokenReference {
+/** `as`: the same octets must not be read in one way because somebody sent them in another before. */
+function remembered(
+  as: 'certificate' | 'path',
+  base64: string,
+  read: (octets: Buffer) => TokenReference,
+): TokenReference {
   // The text itself would be a slice that keeps the whole envelope in memory.
-  const key = digest('sha256', base64);
+  const key = `${as} ${digest('sha256', base64)}`;
   const known = parsed.get(key);
   if (known) return known;
   const octets = base64.length <= 2 * certificatePartLimit ? base64Octets(base64) : undefined;
