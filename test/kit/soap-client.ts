@@ -113,9 +113,8 @@ export function soapClient(areas: readonly Area[], credentials: SoapCredentials)
         ...(context ? {} : { Authorization: `Bearer ${apiKey}` }),
         ...headers,
       };
-      const answer = await exchange(
+      const answer = await post(
         agent,
-        'POST',
         origin + area.path,
         sent,
         raw ?? (related ? await buffer(related.body) : signed),
@@ -135,6 +134,15 @@ function contextHeader(apiKey: string, orgId: string | undefined): EnvelopeOptio
   return { headers, also: [{ uri: '#Context-1' }] };
 }
 
+export type RawAnswer = Pick<SoapAnswer, 'status' | 'headers' | 'text'>;
+
+export const post = (
+  agent: Agent,
+  url: string,
+  headers: Record<string, string | undefined>,
+  body: string | Buffer,
+): Promise<RawAnswer> => exchange(agent, 'POST', url, headers, body);
+
 function exchange(
   agent: Agent,
   method: string,
@@ -142,7 +150,7 @@ function exchange(
   headers: Record<string, string | undefined>,
   body = '' as string | Buffer,
 ) {
-  return new Promise<Pick<SoapAnswer, 'status' | 'headers' | 'text'>>((resolve, reject) => {
+  return new Promise<RawAnswer>((resolve, reject) => {
     const present = Object.entries(headers).filter(([, value]) => value !== undefined) as [string, string][];
     const sent = request(url, { agent, method, headers: Object.fromEntries(present) }, response => {
       buffer(response).then(
@@ -156,7 +164,7 @@ function exchange(
 }
 
 /** Whatever came back, after its signature (if it has one) was found good. */
-async function readAnswer(
+export async function readAnswer(
   text: string,
   operation: SoapOperation,
   receivedAt: Date,

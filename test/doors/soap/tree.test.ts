@@ -3,7 +3,14 @@ import { XmlDocument } from 'libxml2-wasm';
 import { Refusal } from '../../../src/core/errors.ts';
 import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { decodeXml } from '../../../src/doors/soap/lexical.ts';
-import { attributeOf, childElements, parseXml, textOf, type XmlElement } from '../../../src/doors/soap/tree.ts';
+import {
+  attributeOf,
+  childElements,
+  parseXml,
+  textOf,
+  type XmlElement,
+  xmlLimits,
+} from '../../../src/doors/soap/tree.ts';
 import { mutated, randomDocument, seeded } from '../../kit/random-xml.ts';
 
 const read = (text: string): XmlElement => parseXml(decodeXml(Buffer.from(text)));
@@ -78,5 +85,43 @@ describe('the XML tree', () => {
     expect(childElements(root)).to.equal(undefined);
     expect(textOf(root)).to.equal(undefined);
     expect(textOf(read('<a/>'))).to.equal('');
+  });
+});
+
+describe('XML that is read safely', () => {
+  it('keeps elements called __proto__, constructor and toString apart from objects', () => {
+    const root = read('<a __proto__="x"><__proto__ id="__proto__">1</__proto__><constructor/><toString/></a>');
+    expect(root.children.map(child => (child as XmlElement).local)).to.deep.equal([
+      '__proto__',
+      'constructor',
+      'toString',
+    ]);
+    expect(({} as Record<string, unknown>).x).to.equal(undefined);
+    expect(Object.prototype).to.not.have.property('obj');
+  });
+
+  it('takes CDATA that looks like a document for the text it is', () => {
+    expect(read('<a><![CDATA[<?xml version="1.0"?><!DOCTYPE b><b/>]]></a>').children).to.deep.equal([
+      '<?xml version="1.0"?><!DOCTYPE b><b/>',
+    ]);
+  });
+
+  it('joins text around comments, so that no reader sees less than was signed', () => {
+    expect(read('<a>admin@example.com<!-- x -->.evil.example</a>').children).to.deep.equal([
+      'admin@example.com.evil.example',
+    ]);
+  });
+
+  it('takes what the limits allow', () => {
+    const depth = xmlLimits.depth;
+    expect(read('<a>'.repeat(depth) + '</a>'.repeat(depth)).local).to.equal('a');
+    expect(read(`<a>${'<b/>'.repeat(xmlLimits.elements - 1)}</a>`).children).to.have.length(xmlLimits.elements - 1);
+  });
+
+  it('reads a text of two million characters in one pass', () => {
+    const text = 'words &amp; more '.repeat(125_000);
+    const start = process.cpuUsage();
+    expect(read(`<a>${text}</a>`).children[0]).to.have.length(13 * 125_000);
+    expect(process.cpuUsage(start).user, 'microseconds of work').to.be.below(3_000_000);
   });
 });
