@@ -6,9 +6,9 @@ import {
   attachmentCompleteTransform,
   attachmentContentTransform,
   exclusiveCanonicalization,
+  keyInput,
   type SignatureName,
   signatureAlgorithms,
-  signOctets,
 } from '../../src/doors/soap/algorithms.ts';
 import { canonicalize } from '../../src/doors/soap/canonical.ts';
 import { ns, tokenType } from '../../src/doors/soap/namespaces.ts';
@@ -109,7 +109,9 @@ export function signedEnvelope(partner: Partner, options: EnvelopeOptions = {}):
     options.canonicalizationMethod ?? `<ds:CanonicalizationMethod Algorithm="${exclusiveCanonicalization}"/>`;
   const signedInfo = `<ds:SignedInfo xmlns:ds="${ns.ds}">${canonicalization}${method}${digests.join('')}</ds:SignedInfo>`;
   const octets = Buffer.from(canonicalize(parseXml(signedInfo)));
-  const value = (options.sign?.(octets) ?? signOctets(algorithm, partner.privateKey, octets)).toString('base64');
+  const value = (
+    options.sign?.(octets) ?? sign(algorithm.hash, octets, keyInput(algorithm, partner.privateKey))
+  ).toString('base64');
   const keyInfo = options.keyInfo ?? tokenReference('#X509-1');
   return template.replace(
     '<!--signature-->',

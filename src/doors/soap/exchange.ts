@@ -79,7 +79,7 @@ export async function exchange<I>(parts: ExchangeParts<I>, area: SoapArea, visit
     journey.refused(refusal, error);
     const retry: Record<string, string> = {};
     if (refusal.retryAfter !== undefined) retry['Retry-After'] = String(refusal.retryAfter);
-    return { ...journey.fault(refusal), headers: { ...journey.headers, ...retry } };
+    return { ...(await journey.fault(refusal)), headers: { ...journey.headers, ...retry } };
   } finally {
     stop();
   }
@@ -130,7 +130,7 @@ class Journey<I> {
     return answer(signer, operation, await this.#run(operation, caller, read), this.#asked);
   }
 
-  fault(refusal: Refusal): Reply {
+  async fault(refusal: Refusal): Promise<Reply> {
     const { requestId } = this.#visit;
     if (this.#asked === undefined) return strangerFault(refusal, requestId);
     return signedFault(this.#parts.signer, refusal, requestId, this.#asked);

@@ -60,7 +60,12 @@ export interface Asked {
   readonly now: Date;
 }
 
-export function answer(signer: AnswerSigner, operation: SoapOperation, output: unknown, asked: Asked): Reply {
+export async function answer(
+  signer: AnswerSigner,
+  operation: SoapOperation,
+  output: unknown,
+  asked: Asked,
+): Promise<Reply> {
   const parts: OutgoingPart[] = [];
   const attach = (content: Buffer): string => {
     const contentId = `${randomUUID()}@bastion`;
@@ -68,7 +73,7 @@ export function answer(signer: AnswerSigner, operation: SoapOperation, output: u
     return contentId;
   };
   const body = encodeAnswer(operation, output, asked.related ? attach : undefined);
-  const envelope = signer(asked.partner).sign({
+  const envelope = await signer(asked.partner).sign({
     body,
     ...related(asked, `${operation.action}Response`),
     now: asked.now,
@@ -79,9 +84,15 @@ export function answer(signer: AnswerSigner, operation: SoapOperation, output: u
 }
 
 /** A fault for a caller who is proven to have sent the message. */
-export function signedFault(signer: AnswerSigner, refusal: Refusal, requestId: string, asked: Asked): Reply {
+export async function signedFault(
+  signer: AnswerSigner,
+  refusal: Refusal,
+  requestId: string,
+  asked: Asked,
+): Promise<Reply> {
   const fault = faultBody(refusal, requestId);
-  const body = signer(asked.partner).sign({ ...fault, ...related(asked, `${ns.wsa}/soap/fault`), now: asked.now });
+  const envelope = { ...fault, ...related(asked, `${ns.wsa}/soap/fault`), now: asked.now };
+  const body = await signer(asked.partner).sign(envelope);
   const status = asked.partner.policy.faults_as_500 ? 500 : faultStatus(refusal);
   return { status, contentType, body };
 }

@@ -30,7 +30,7 @@ export interface SignedAnswer {
 
 export interface EnvelopeSigner {
   /** The whole SOAP 1.2 envelope as text. Costs one private-key operation. */
-  sign(answer: SignedAnswer): string;
+  sign(answer: SignedAnswer): Promise<string>;
 }
 
 const answerLifetime = 300_000;
@@ -51,12 +51,12 @@ export function createEnvelopeSigner(
   const method = signatureAlgorithms[algorithm];
   if (!keyFits(method, key)) throw new Error(`the signing key cannot be used with ${method.uri}`);
   return {
-    sign(answer) {
+    async sign(answer) {
       const blocks = [...addressingBlocks(answer), ...confirmationBlocks(answer)];
       const timestamp = timestampBlock(answer.now);
       const body = bodyBlock(answer);
       const signedInfo = signedInfoOf(method.uri, [...blocks, timestamp, body]);
-      const value = signOctets(method, key, Buffer.from(signedInfo)).toString('base64');
+      const value = (await signOctets(method, key, Buffer.from(signedInfo))).toString('base64');
       const within = (name: string): string =>
         blocks
           .filter(each => each.within === name)
