@@ -56,6 +56,8 @@ export interface ReferenceOptions {
   inclusivePrefixes?: string;
   /** What is digested, when it is not the element that the URI names. */
   octets?: Buffer | string;
+  /** base64, when what is digested is too large to be given. */
+  digest?: string;
 }
 
 export interface EnvelopeOptions {
@@ -198,7 +200,7 @@ function referenceXml(options: ReferenceOptions, document: XmlElement): string {
   const element = options.octets === undefined ? elementById(document, uri.slice(1)) : undefined;
   const octets = options.octets ?? (element ? canonicalize(element, prefixes) : '');
   const hashName = /sha(1|256|384|512)$/.exec(digestAlgorithm)?.[1] ?? '256';
-  const digest = createHash(`sha${hashName}`).update(octets).digest('base64');
+  const digest = options.digest ?? createHash(`sha${hashName}`).update(octets).digest('base64');
   return (
     `<ds:Reference URI="${uri}"><ds:Transforms>${options.transforms ?? transform(exclusiveCanonicalization, inclusive)}` +
     `</ds:Transforms><ds:DigestMethod Algorithm="${digestAlgorithm}"/><ds:DigestValue>${digest}</ds:DigestValue></ds:Reference>`

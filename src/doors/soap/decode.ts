@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FieldError, Refusal } from '../../core/errors.ts';
+import type { AttachmentClaim } from './attachments.ts';
 import { commonNamespace, type Field, type SoapOperation, type SoapType, type Structure, xmlSchema } from './model.ts';
 import { base64Octets } from './refuse.ts';
 import type { Wrapped } from './thread-orders.ts';
@@ -35,6 +36,28 @@ const mostErrors = 20;
 /** Reads `<Operation><request>…</request></Operation>`. */
 export function decodeRequest(operation: Wrapped, wrapper: XmlElement, parts?: AttachedParts): object {
   return decodeWrapped(operation.namespace, operation.name, 'request', operation.request, wrapper, parts);
+}
+
+/** A value whose parts are still to be put in. */
+export interface Decoded {
+  /** Where a part belongs stands its mark. */
+  readonly value: object;
+  readonly claims: readonly AttachmentClaim[];
+}
+
+/** No text that was parsed holds the character, so nothing that a sender writes can look like a mark. */
+export const markOf = (contentId: string): string => `\u0000${contentId}`;
+
+/** The same before the parts are at hand. */
+export function decodeMarked(operation: Wrapped, wrapper: XmlElement): Decoded {
+  const claims: AttachmentClaim[] = [];
+  const value = decodeRequest(operation, wrapper, {
+    take(contentId, sha256) {
+      claims.push({ contentId, sha256 });
+      return markOf(contentId);
+    },
+  });
+  return { value, claims };
 }
 
 /** Reads `<OperationResponse><result>…</result></OperationResponse>`. */

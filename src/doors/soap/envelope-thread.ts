@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { asRefusal } from '../../core/errors.ts';
-import { decodeRequest } from './decode.ts';
-import { type Decoded, markOf, type Order, type Report, type Summary, type Told } from './thread-orders.ts';
+import { type Decoded, decodeMarked } from './decode.ts';
+import type { Order, Report, Summary, Told } from './thread-orders.ts';
 import type { XmlElement } from './tree.ts';
 import { readFacts, type Signer } from './verify.ts';
 
@@ -46,15 +46,7 @@ async function verify({ id, root, receivedAt, contextNamespace }: Order & { kind
 }
 
 async function decode({ id, operation }: Order & { kind: 'decode' }): Promise<Decoded> {
-  const tree = trees.get(id)!;
-  const taken: { contentId: string; sha256: string | undefined }[] = [];
-  const value = decodeRequest(operation, tree, {
-    take(contentId, sha256) {
-      taken.push({ contentId, sha256 });
-      return markOf(contentId);
-    },
-  });
-  return { value, taken };
+  return decodeMarked(operation, trees.get(id)!);
 }
 
 /** Its sender is gone, or has its answer. */

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Refusal } from '../../core/errors.ts';
+import type { Decoded } from './decode.ts';
 import type { RootPart } from './multipart.ts';
-import type { Decoded, Order, Report, Summary, Told, Wrapped } from './thread-orders.ts';
+import type { Order, Report, Summary, Told, Wrapped } from './thread-orders.ts';
 import type { Signer, VerifierSettings } from './verify.ts';
 
 /** Time without an answer after which a thread is given up, with all that it has in hand. */

@@ -226,8 +226,7 @@ class Journey<I> {
    */
   async #decode({ namespace, name, request }: SoapOperation, body: SignedBody, parts: ReceivedParts) {
     try {
-      const input = await body.decode({ namespace, name, request }, parts);
-      parts.bind();
+      const input = await parts.putInto(await body.decode({ namespace, name, request }));
       return () => input;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

@@ -1,20 +1,18 @@
-import { type AttachmentClaim, bindAttachments, type Spool, type SpooledPart } from './attachments.ts';
-import type { AttachedParts } from './decode.ts';
+import { bindAttachments, type Spool, type SpooledPart } from './attachments.ts';
+import { type Decoded, markOf } from './decode.ts';
 import type { IncomingMessage } from './multipart.ts';
 import { malformed } from './refuse.ts';
 import type { SignedBody } from './verify.ts';
+import { base64 } from './xop.ts';
 
 /** The attachments of one message between the reader, who spooled them, and the decoder, who finds where they belong. */
-export class ReceivedParts implements AttachedParts {
+export class ReceivedParts {
   readonly #body: SignedBody;
   readonly #parts: readonly SpooledPart[];
-  readonly #contents: ReadonlyMap<string, string>;
-  readonly #claims: AttachmentClaim[] = [];
 
-  private constructor(body: SignedBody, parts: readonly SpooledPart[], contents: ReadonlyMap<string, string>) {
+  private constructor(body: SignedBody, parts: readonly SpooledPart[]) {
     this.#body = body;
     this.#parts = parts;
-    this.#contents = contents;
   }
 
   /** Reads the message to its end; then the Body is verified with its parts in their places. */
@@ -27,26 +25,29 @@ export class ReceivedParts implements AttachedParts {
       const part = parts.find(each => each.contentId === contentId);
       return part?.content() ?? malformed('The Body includes a part that is not there.');
     });
-    const contents = new Map<string, string>();
-    for (const part of parts) contents.set(part.contentId, await base64Of(part));
-    return new ReceivedParts(body, parts, contents);
+    return new ReceivedParts(body, parts);
   }
 
-  /** Believed only after `bind`. */
-  take(contentId: string, sha256: string | undefined): string {
-    this.#claims.push({ contentId, sha256 });
-    return this.#contents.get(contentId) ?? '';
-  }
-
-  /** Every part was taken exactly once and is the one that was signed; throws otherwise. */
-  bind(): void {
+  /** The value with its parts, once every part was claimed exactly once and is the one that was signed; throws otherwise. */
+  async putInto({ value, claims }: Decoded): Promise<object> {
     const { attachments, reconstituted } = this.#body;
-    bindAttachments(attachments, this.#claims, this.#parts, reconstituted);
+    const bound = bindAttachments(attachments, claims, this.#parts, reconstituted);
+    const contents = new Map<string, string>();
+    for (const [contentId, part] of bound) contents.set(markOf(contentId), await base64Of(part));
+    return contents.size === 0 ? value : (unmarked(value, contents) as object);
   }
 }
 
+function unmarked(value: unknown, contents: ReadonlyMap<string, string>): unknown {
+  if (typeof value === 'string') return contents.get(value) ?? value;
+  if (Array.isArray(value)) return value.map(each => unmarked(each, contents));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, unmarked(each, contents)]));
+}
+
+/** In turns with everybody else's work. */
 async function base64Of(part: SpooledPart): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of part.content()) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('base64');
+  const pieces: string[] = [];
+  for await (const piece of base64(part.content())) pieces.push(piece);
+  return pieces.join('');
 }

@@ -41,12 +41,3 @@ export interface Told {
 export type Summary = Omit<Facts<Signer>, 'signer' | 'operation'> & {
   operationName: Pick<XmlElement, 'namespace' | 'local'>;
 };
-
-export interface Decoded {
-  /** Where a part belongs stands its mark. */
-  readonly value: object;
-  readonly taken: readonly { contentId: string; sha256: string | undefined }[];
-}
-
-/** No text that was parsed holds the character, so nothing that a sender writes can look like a mark. */
-export const markOf = (contentId: string): string => `\u0000${contentId}`;

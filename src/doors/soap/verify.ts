@@ -3,7 +3,7 @@ import { Refusal } from '../../core/errors.ts';
 import { type Addressing, isAddressing, readAddressing } from './addressing.ts';
 import { digest, type HashName, type SignatureAlgorithm, verifyOctets } from './algorithms.ts';
 import { canonicalize, canonicalizeToken } from './canonical.ts';
-import { type AttachedParts, decodeRequest } from './decode.ts';
+import { type Decoded, decodeMarked } from './decode.ts';
 import {
   checkMustUnderstand,
   type Envelope,
@@ -19,7 +19,7 @@ import type { RootPart } from './multipart.ts';
 import { ns } from './namespaces.ts';
 import { malformed, refuse } from './refuse.ts';
 import { type AttachmentReference, type ElementReference, readSignature, type Signature } from './signature.ts';
-import { markOf, type Wrapped } from './thread-orders.ts';
+import type { Wrapped } from './thread-orders.ts';
 import { checkFreshness, readTimestamp, type Timestamp } from './timestamp.ts';
 import { certificatePart, certificatePartLimit, readSignerToken, type TokenReference } from './token.ts';
 import { attributeOf, childElements, isNamed, parseXml, textOf, type XmlElement, type XmlLimits } from './tree.ts';
@@ -115,12 +115,10 @@ export class SignedBody<S extends Signer = Signer> implements Disposable {
   }
 
   /** The value of the one child of Body, read from the very tree that was verified. */
-  async decode(operation: Wrapped, parts: AttachedParts): Promise<object> {
+  async decode(operation: Wrapped): Promise<Decoded> {
     this.#requireWhole();
-    if ('tree' in this.#content) return decodeRequest(operation, this.#content.tree, parts);
-    const { value, taken } = await this.#content.elsewhere.decode(operation);
-    const contents = new Map(taken.map(each => [markOf(each.contentId), parts.take(each.contentId, each.sha256)]));
-    return contents.size === 0 ? value : (unmarked(value, contents) as object);
+    if ('tree' in this.#content) return decodeMarked(operation, this.#content.tree);
+    return this.#content.elsewhere.decode(operation);
   }
 
   #requireWhole(): void {
@@ -219,14 +217,6 @@ export async function verifyLargeEnvelope<S extends Signer>(
 ): Promise<SignedBody<S>> {
   const elsewhere = await verifyElsewhere(root, settings);
   return mint({ ...elsewhere.summary, signer: elsewhere.signer }, { elsewhere });
-}
-
-/** In the place of each mark the part that it stands for. */
-function unmarked(value: unknown, contents: ReadonlyMap<string, string>): unknown {
-  if (typeof value === 'string') return contents.get(value) ?? value;
-  if (Array.isArray(value)) return value.map(each => unmarked(each, contents));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, unmarked(each, contents)]));
 }
 
 /** For `verifyEnvelope`, and for the thread, which must not let go of the tree. */

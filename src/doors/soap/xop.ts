@@ -86,7 +86,7 @@ export async function isReconstituted(
 }
 
 /** In pieces: the base64 of a large part is never in memory as a whole. */
-async function* base64(content: AsyncIterable<Buffer>): AsyncGenerator<string> {
+export async function* base64(content: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of content) {
     const octets = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
