@@ -45,6 +45,7 @@ async function requests(): Promise<void> {
   console.log(`SOAP: CPU per request / unavoidable RSA: ${(soap.cpuUs / unavoidable).toFixed(2)} (aim <= 4)`);
   console.log(`SOAP / bare echo: ${percent(soap, echo)}`);
   console.log(`REST / bare with one RSA verification: ${percent(rest, bare)} (aim >= 20 %)`);
+  console.log(`REST: CPU of the bare server / CPU per request: ${((100 * bare.cpuUs) / rest.cpuUs).toFixed(0)} %`);
   console.log(`REST / bare echo: ${percent(rest, echo)}`);
   console.log(`memory after the load: ${(rss / 2 ** 20).toFixed(0)} MB\n`);
 }
