@@ -6,12 +6,10 @@ import type { RootPart } from './multipart.ts';
 import type { Order, Report, Summary, Told, Wrapped } from './thread-orders.ts';
 import type { Signer, VerifierSettings } from './verify.ts';
 
-/** Time without an answer after which a thread is given up, with all that it has in hand. */
+/** Time for which a thread may owe an answer; then it is given up, with all that it has in hand. */
 const patienceMs = 5000;
 /** An unused thread ends after this time. */
 const idleMs = 10_000;
-/** Messages that one thread may have in hand. */
-const mostAtOnce = 16;
 
 /** A message that is verified in a thread, where its tree stays. */
 export interface Elsewhere<S extends Signer> {
@@ -22,14 +20,14 @@ export interface Elsewhere<S extends Signer> {
   forget(): void;
 }
 
-/** Few, started when they are needed; each takes several messages in turn. */
-const threads: EnvelopeThread[] = [];
+/** Few, started when they are needed; each takes the messages in turn. How many there can be follows from the room of bodies. */
+const threads = new Set<EnvelopeThread>();
 const mostThreads = Math.max(1, Math.min(4, availableParallelism() - 1));
 
 /**
  * Verifies an envelope away from the event loop.
  *
- * @throws Refusal `unavailable` when too many are in hand, or it takes too long
+ * @throws Refusal `unavailable` when the thread does not live to the end of it
  */
 export async function verifyElsewhere<S extends Signer>(
   root: Pick<RootPart, 'octets' | 'charset'>,
@@ -59,38 +57,36 @@ export async function verifyElsewhere<S extends Signer>(
 }
 
 function leastBusy(): EnvelopeThread {
-  const [best] = threads.toSorted((a, b) => a.inHand - b.inHand);
-  if (best !== undefined && (best.inHand === 0 || threads.length >= mostThreads)) return best;
-  const fresh = new EnvelopeThread(() => threads.splice(threads.indexOf(fresh), 1));
-  threads.push(fresh);
+  const [best] = [...threads].toSorted((a, b) => a.owed - b.owed);
+  if (best !== undefined && (best.owed === 0 || threads.size >= mostThreads)) return best;
+  const fresh = new EnvelopeThread();
+  threads.add(fresh);
   return fresh;
 }
 
 class EnvelopeThread {
   readonly #worker = new Worker(new URL('envelope-thread.ts', import.meta.url));
   readonly #messages = new Map<number, ThreadMessage>();
-  readonly #ended: () => void;
   #numbers = 0;
-  #idle: NodeJS.Timeout | undefined;
+  #owed = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
 
-  constructor(ended: () => void) {
-    this.#ended = ended;
+  constructor() {
     // Nobody waits for it: a process that has nothing else to do may end.
     this.#worker.unref();
-    this.#worker.on('message', (report: Report) => this.#messages.get(report.id)?.hear(report));
+    this.#worker.on('message', (report: Report) => this.#hear(report));
     this.#worker.on('error', () => this.#end());
     this.#worker.on('exit', () => this.#end());
   }
 
-  get inHand(): number {
-    return this.#messages.size;
+  /** Orders without an answer. A message whose sender or approver lets us wait takes memory only. */
+  get owed(): number {
+    return this.#owed;
   }
 
   take(settings: VerifierSettings): ThreadMessage {
-    if (this.inHand >= mostAtOnce) throw busy();
-    clearTimeout(this.#idle);
-    const post = (order: Order) => this.#worker.postMessage(order);
-    const message = new ThreadMessage(this.#numbers++, settings, post, () => this.#end());
+    const message = new ThreadMessage(this.#numbers++, settings, order => this.#post(order));
     this.#messages.set(message.id, message);
     return message;
   }
@@ -98,21 +94,44 @@ class EnvelopeThread {
   forget(message: ThreadMessage): void {
     if (!this.#messages.delete(message.id)) return;
     this.#worker.postMessage({ kind: 'forget', id: message.id } satisfies Order);
-    if (this.inHand === 0) this.#idle = setTimeout(() => this.#end(), idleMs).unref();
+    this.#wait();
+  }
+
+  #post(order: Order): void {
+    if (this.#isOver) throw lost();
+    this.#worker.postMessage(order);
+    this.#owed += 1;
+    if (this.#owed === 1) this.#wait();
+  }
+
+  #hear(report: Report): void {
+    this.#owed -= 1;
+    this.#wait();
+    this.#messages.get(report.id)?.hear(report);
+  }
+
+  /** For the answer that is owed next, or for something to do. */
+  #wait(): void {
+    clearTimeout(this.#timer);
+    const isIdle = this.#messages.size === 0;
+    if (this.#owed > 0 || isIdle) {
+      this.#timer = setTimeout(() => this.#end(), this.#owed > 0 ? patienceMs : idleMs).unref();
+    }
   }
 
   /** The messages in hand are refused: their trees are gone. */
   #end(): void {
-    this.#ended();
-    clearTimeout(this.#idle);
+    this.#isOver = true;
+    threads.delete(this);
+    clearTimeout(this.#timer);
     void this.#worker.terminate();
     for (const message of this.#messages.values()) message.abandon();
     this.#messages.clear();
   }
 }
 
-const busy = (): Refusal =>
-  new Refusal('unavailable', 'Too many large messages are being read; try again.', { retryAfter: 1 });
+const lost = (): Refusal =>
+  new Refusal('unavailable', 'The message could not be read to its end; try again.', { retryAfter: 1 });
 
 const refusalOf = ({ code, message, cause, errors }: Told): Refusal =>
   new Refusal(code, message, { cause: cause === undefined ? undefined : new Error(cause), errors: [...errors] });
@@ -123,49 +142,38 @@ class ThreadMessage {
   signer: Signer | undefined;
   readonly #settings: VerifierSettings;
   readonly #post: (order: Order) => void;
-  readonly #overrun: () => void;
   #waiting: PromiseWithResolvers<unknown> | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
-  constructor(id: number, settings: VerifierSettings, post: (order: Order) => void, overrun: () => void) {
+  constructor(id: number, settings: VerifierSettings, post: (order: Order) => void) {
     this.id = id;
     this.#settings = settings;
     this.#post = post;
-    this.#overrun = overrun;
   }
 
-  order(order: Order & { kind: 'verify' | 'decode' }): Promise<unknown> {
+  async order(order: Order & { kind: 'verify' | 'decode' }): Promise<unknown> {
     this.#waiting = Promise.withResolvers();
-    this.#send(order);
+    this.#post(order);
     return this.#waiting.promise;
   }
 
   hear(report: Report): void {
-    clearTimeout(this.#timer);
     if (report.kind === 'done') this.#waiting?.resolve(report.value);
     else if (report.kind === 'failed') this.#waiting?.reject(refusalOf(report.refusal));
     // What the outside refuses ends the message; the thread never learns of it.
     else {
-      this.#answer(report).then(
-        value => this.#send({ kind: 'answer', id: this.id, value }),
-        error => this.#waiting?.reject(error),
-      );
+      this.#answer(report)
+        .then(value => this.#post({ kind: 'answer', id: this.id, value }))
+        .catch(error => this.#waiting?.reject(error));
     }
   }
 
   abandon(): void {
-    clearTimeout(this.#timer);
-    this.#waiting?.reject(busy());
+    this.#waiting?.reject(lost());
   }
 
   async #answer(question: Report & { kind: 'resolve' | 'early' }): Promise<unknown> {
     if (question.kind === 'early') return this.#settings.early?.(question.contentId, question.limit);
     this.signer = await this.#settings.resolve(question.reference);
     return this.signer && { certificate: this.signer.certificate, publicKey: this.signer.publicKey };
-  }
-
-  #send(order: Order): void {
-    this.#timer = setTimeout(this.#overrun, patienceMs).unref();
-    this.#post(order);
   }
 }

@@ -114,11 +114,11 @@ export class SignedBody<S extends Signer = Signer> implements Disposable {
     return this.#content.tree;
   }
 
-  /** The value of the one child of Body, read from the very tree that was verified. */
+  /** The value of the one child of Body, read from the very tree that was verified. A tree in a thread is let go of then. */
   async decode(operation: Wrapped): Promise<Decoded> {
     this.#requireWhole();
     if ('tree' in this.#content) return decodeMarked(operation, this.#content.tree);
-    return this.#content.elsewhere.decode(operation);
+    return this.#content.elsewhere.decode(operation).finally(() => this[Symbol.dispose]());
   }
 
   #requireWhole(): void {

@@ -115,22 +115,26 @@ describe('floods', () => {
     expect(connections).to.be.lessThan(capacities.strangers + 50);
   }).timeout(90_000);
 
+  it('of large envelopes whose parts never come keep nobody from being read', async () => {
+    const staller = await own('Staller');
+    const head = '--b\r\nContent-Type: application/soap+xml\r\n\r\n';
+    const rest = '\r\n--b\r\nContent-ID: <a>\r\n\r\nto be continued';
+    const stalled = await Promise.all(Array.from({ length: 70 }, () => rawSoap(staller)));
+    for (const each of stalled) {
+      const octets = Buffer.from(head + large(staller, 100_000) + rest);
+      each.write(posted(staller, 'multipart/related; boundary=b', octets, octets.length + 1000));
+    }
+    await sleep(1000);
+    const asking = await rawSoap(honest);
+    asking.write(posted(honest, 'application/soap+xml; charset=utf-8', large(honest, 100_000)));
+    expect(await asking.until(all => all.includes('Envelope>'))).to.include('validation_failed');
+    expect(await tooMany(stalled), 'what waits for its sender takes memory only').to.equal(0);
+  }).timeout(30_000);
+
   describe('of 200 envelopes of two megabytes at once', () => {
-    const namespace = 'http://bastioncommunications.com/soap/v3/access';
     const tail = 100;
-    const message = ({ certificate: { x509: certificate, privateKey, publicKey }, apiKey }: Tenant): Buffer => {
-      const text = 'x'.repeat(1.9 * mega);
-      const body = `<ListScopes xmlns="${namespace}"><request><unheardOf>${text}</unheardOf></request></ListScopes>`;
-      const envelope = Buffer.from(signedEnvelope({ certificate, privateKey, publicKey }, { body }));
-      const head = [
-        'POST /soap/v3/access HTTP/1.1',
-        'Host: localhost',
-        'Content-Type: application/soap+xml; charset=utf-8',
-        `Authorization: Bearer ${apiKey}`,
-        `Content-Length: ${envelope.length}`,
-      ];
-      return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), envelope]);
-    };
+    const message = (tenant: Tenant) =>
+      posted(tenant, 'application/soap+xml; charset=utf-8', large(tenant, 1.9 * mega));
 
     for (const [senders, least, code] of [
       [1, 155, 'rate_limited'],
@@ -159,6 +163,24 @@ describe('floods', () => {
     }
   });
 });
+
+/** An envelope with a text of that length, which is read to its end and then refused for what it holds. */
+function large({ certificate: { x509: certificate, privateKey, publicKey } }: Tenant, length: number): string {
+  const request = `<request><unheardOf>${'x'.repeat(length)}</unheardOf></request>`;
+  const body = `<ListScopes xmlns="http://bastioncommunications.com/soap/v3/access">${request}</ListScopes>`;
+  return signedEnvelope({ certificate, privateKey, publicKey }, { body });
+}
+
+function posted({ apiKey }: Tenant, type: string, body: string | Buffer, length = body.length): Buffer {
+  const head = [
+    'POST /soap/v3/access HTTP/1.1',
+    'Host: localhost',
+    `Content-Type: ${type}`,
+    `Authorization: Bearer ${apiKey}`,
+    `Content-Length: ${length}`,
+  ];
+  return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), Buffer.from(body)]);
+}
 
 /** How many were told to come again, or closed: an answer can be lost on a sender who is busy writing for seconds. */
 async function tooMany(connections: readonly RawConnection[]): Promise<number> {
