@@ -20,12 +20,8 @@ interface Known {
  */
 export function guardConnections(server: Server, known: Known): void {
   const rooms = { callers: new Room(capacities.callers), strangers: new Room(capacities.strangers) };
-  const counted = new Map<string, () => void>();
+  const counted = new Map<string, Place>();
   const [handshake] = server.listeners('connection') as [(socket: Socket) => void];
-  const release = (name: string): void => {
-    counted.get(name)?.();
-    counted.delete(name);
-  };
   server.maxConnections = capacities.connections;
   server.on('drop', known.onRefused);
   server.removeListener('connection', handshake);
@@ -38,14 +34,35 @@ export function guardConnections(server: Server, known: Known): void {
       known.onRefused();
       return void socket.destroy();
     }
+    const place = new Place(room, source);
     const name = nameOf(socket);
-    counted.set(name, () => room.give(source, 1));
-    socket.once('close', () => release(name));
+    counted.set(name, place);
+    socket.once('close', () => {
+      place.give();
+      // A connection that is gone may still be busy here when the next one from its port is accepted.
+      if (counted.get(name) === place) counted.delete(name);
+    });
     handshake.call(server, socket);
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    if (known.isProxy(socket)) release(nameOf(socket));
+    if (known.isProxy(socket)) counted.get(nameOf(socket))?.give();
   });
+}
+
+/** Given back once, by whoever is first. */
+class Place {
+  #room: Room | undefined;
+  readonly #source: string;
+
+  constructor(room: Room, source: string) {
+    this.#room = room;
+    this.#source = source;
+  }
+
+  give(): void {
+    this.#room?.give(this.#source, 1);
+    this.#room = undefined;
+  }
 }
 
 const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;

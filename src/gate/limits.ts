@@ -1,6 +1,7 @@
 import { createPool, type Pool, type PoolOptions } from 'mysql2';
 import { RateLimiterMemory, RateLimiterMySQL, RateLimiterRes } from 'rate-limiter-flexible';
 import { RateBucket } from '../areas/access/entities.ts';
+import { subscriberOf } from '../core/addresses.ts';
 import { Refusal } from '../core/errors.ts';
 import type { Database } from '../db/orm.ts';
 import { presentable } from '../db/transaction.ts';
@@ -35,9 +36,9 @@ export class Limits {
       : new RateLimiterMemory({ ...minute, keyPrefix: 'key' });
   }
 
-  /** Counts a request of this address; throws 429. */
+  /** Counts a request of this normalised address, or of its IPv6 network; throws 429. */
   admitAddress(address: string): void {
-    this.#addresses.take(address);
+    this.#addresses.take(subscriberOf(address));
   }
 
   /** Counts a body that is about to be read; throws 429. */

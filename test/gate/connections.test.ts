@@ -1,5 +1,8 @@
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import type { Server } from 'node:https';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
+import { guardConnections } from '../../src/gate/connections.ts';
 import { capacities } from '../../src/gate/room.ts';
 import { type Kit, startKit } from '../kit/app.ts';
 import { certificates, type Pair, pair } from '../kit/certificates.ts';
@@ -107,6 +110,39 @@ describe('connections', () => {
     await many(1000, '127.0.0.2');
     expect((await fetch(`${kit.app.health.url}/healthz`)).status).to.equal(200);
   });
+});
+
+it('connections from one port after another, while the server is too busy to see that the first is gone, count once each', async () => {
+  const accepted: Socket[] = [];
+  // A socket that is not read from hears of no reset.
+  const server = createServer({ pauseOnConnect: true }, socket => accepted.push(socket)) as Server;
+  let refused = 0;
+  guardConnections(server, { isListed: () => true, isProxy: () => false, onRefused: () => refused++ });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const open = async (localPort?: number) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.9', localPort });
+    await once(socket, 'connect');
+    return socket;
+  };
+  try {
+    for (let n = 0; n < 50; n++) {
+      const first = await open();
+      const { localPort } = first;
+      first.resetAndDestroy();
+      await once(first, 'close');
+      (await open(localPort)).destroy();
+    }
+    await settled(async () => accepted.length === 100);
+    await Promise.all(accepted.splice(0).map(socket => once(socket.destroy(), 'close')));
+    const all = await Promise.all(Array.from({ length: quarter(capacities.callers) }, () => open()));
+    await settled(async () => accepted.length === all.length);
+    expect({ accepted: accepted.length, refused }).to.deep.equal({ accepted: all.length, refused: 0 });
+    for (const socket of all) socket.destroy();
+  } finally {
+    for (const socket of accepted) socket.destroy();
+    server.close();
+  }
 });
 
 async function settled(holds: () => Promise<boolean>): Promise<void> {

@@ -69,5 +69,9 @@ describe('rate limits', () => {
     expect(await sendsUntilRefused(() => limits.admitAddress('192.0.2.1'))).to.equal(60);
     expect(await sendsUntilRefused(() => limits.admitCertificate('ab'))).to.equal(30);
     limits.admitAddress('192.0.2.2');
+    let host = 0;
+    const another = () => limits.admitAddress(`2001:db8::${(++host).toString(16)}`);
+    expect(await sendsUntilRefused(another), 'an IPv6 network is one sender').to.equal(60);
+    limits.admitAddress('2001:db8:0:1::1');
   });
 });
