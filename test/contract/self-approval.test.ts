@@ -22,8 +22,6 @@ const harmless = [
   'CreateOrgUnit',
   'AddDomain',
   'VerifyDomain',
-  'InviteMember',
-  'ResendInvitation',
   'AcceptInvitation',
   'CreateRole',
   'CreateCertificateChallenge',

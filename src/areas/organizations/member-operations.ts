@@ -42,6 +42,7 @@ export const inviteMember = operation({
   rest: 'POST /v3/organizations/{org_id}/members',
   soap: 'InviteMember',
   scope: 'org:write',
+  sensitive: true,
   summary: 'Invite a person and give them a role.',
   description:
     'owner and admin may do everything, member everything but change controls, members and organisations, readonly only ' +
@@ -82,6 +83,7 @@ export const resendInvitation = operation({
   rest: 'POST /v3/organizations/{org_id}/members/{member_id}/invitations',
   soap: 'ResendInvitation',
   scope: 'org:write',
+  sensitive: true,
   summary: 'Mail a new invitation to a member who has not accepted.',
   description: 'The code that was mailed before is worth nothing from then on.',
   input: z.strictObject({ org_id: id('org'), member_id: id('mem') }),
