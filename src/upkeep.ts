@@ -14,10 +14,11 @@ const chainEveryMs = 500;
 
 /** Chains new audit rows within a second, on whichever node holds the lease; checkpoints go to the log as well. */
 export function chainAuditTrail(db: Database, { identity, log }: Services): { stop(): Promise<void> } {
-  const { thumbprint, privateKey } = identity;
-  const signer = { thumbprint, sign: (statement: string) => signDetached(privateKey, statement) };
   let running: Promise<void> = Promise.resolve();
   const round = async (): Promise<void> => {
+    // Each time anew: the signing certificate may have been exchanged.
+    const { thumbprint, privateKey } = identity;
+    const signer = { thumbprint, sign: (statement: string) => signDetached(privateKey, statement) };
     const checkpoints = await chainAudit(db, signer);
     for (const checkpoint of checkpoints) log.info({ checkpoint }, 'audit checkpoint');
   };

@@ -6,8 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import { getSigningCertificates } from '../src/areas/access/signing-certificates.ts';
+import { createOrganization } from '../src/areas/organizations/operations.ts';
 import { Authority } from '../src/core/authority.ts';
+import { thumbprintOf } from '../src/core/certificates.ts';
 import { type KeyPair, keyPairFiles, writeKeyPair } from '../src/core/key-pair.ts';
+import { AuditCheckpoint } from '../src/db/audit-chain.ts';
+import { read } from '../src/db/transaction.ts';
 import { bothDoors, done } from './areas/through.ts';
 import { type Kit, startKit } from './kit/app.ts';
 import { certificates } from './kit/certificates.ts';
@@ -161,7 +165,18 @@ describe('files that change while the server runs', () => {
       const { current: now } = await done(door, kit.tenant, getSigningCertificates);
       expect(now.certificate_pem).to.equal(fresh.certificate);
     }
+    kit.clock.advance(61_000);
+    await done('rest', kit.tenant, createOrganization, { name: 'Later' });
+    await until(
+      async () => (await lastCheckpoint()).signed_by === thumbprintOf(new X509Certificate(fresh.certificate)),
+    );
   });
+
+  async function lastCheckpoint(): Promise<{ signed_by: string }> {
+    const order = { orderBy: { id: 'desc' }, limit: 1 } as const;
+    const [last] = await read(kit.app.db, 'system', em => em.find(AuditCheckpoint, {}, order));
+    return JSON.parse(last?.statement ?? '{}');
+  }
 
   /** The certificate in the signature of a SOAP answer. */
   async function signerOf(): Promise<string> {

@@ -27,6 +27,8 @@ export interface OcspAnswer {
 
 /** The responder's clock may be ahead. */
 const skewMs = 5 * 60_000;
+/** How old an answer may be that does not say when it ends: one from before the revocation could be shown for ever. */
+const undatedMs = 24 * 60 * 60_000;
 const ocspSigning = '1.3.6.1.5.5.7.3.9';
 const basicResponse = '1.3.6.1.5.5.7.48.1.1';
 const sha1 = '1.3.14.3.2.26';
@@ -120,7 +122,7 @@ function readSingle(single: Sequence, now: Date): OcspAnswer {
     nextUpdate: next === undefined ? undefined : instant(next),
   };
   if (answer.thisUpdate > now.getTime() + skewMs) throw new Error('the answer is from the future');
-  if (answer.nextUpdate !== undefined && answer.nextUpdate <= now.getTime())
+  if ((answer.nextUpdate ?? answer.thisUpdate + undatedMs) <= now.getTime())
     throw new Error('the answer is out of date');
   return answer;
 }

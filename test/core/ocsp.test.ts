@@ -220,6 +220,17 @@ describe('revocation by OCSP', function () {
     }
   });
 
+  it('believes no answer that is a day old and says nothing of its end: it could be from before the revocation', async () => {
+    spoil = question => answerOf('a responder without nextUpdate', question);
+    for (const [hours, expected] of [
+      [23, 'ok'],
+      [25, 'revocation_unknown'],
+    ] as const) {
+      const later = new Date(Date.now() + hours * 3_600_000);
+      expect(await verdict(storeWith('closed'), good, later), `${hours} hours`).to.equal(expected);
+    }
+  });
+
   it('believes no answer of which any octet was changed', async () => {
     let answer: Buffer | undefined;
     let at = 0;

@@ -26,8 +26,19 @@ export interface SigningKey {
   readonly privateKey: string;
 }
 
-/** A pair of each kind: every receiver verifies RSA (RFC 6376), those who can prefer Ed25519 (RFC 8463). */
-export async function makeSigningKeys(): Promise<SigningKey[]> {
+let making: Promise<unknown> = Promise.resolve();
+
+/**
+ * A pair of each kind: every receiver verifies RSA (RFC 6376), those who can prefer Ed25519 (RFC 8463). One request after the
+ * other: pairs are made in the few threads that files, names and the signatures of all answers wait for.
+ */
+export function makeSigningKeys(): Promise<SigningKey[]> {
+  const made = making.then(newSigningKeys);
+  making = made.catch(() => undefined);
+  return made;
+}
+
+async function newSigningKeys(): Promise<SigningKey[]> {
   const [rsa, ed25519] = await Promise.all([pairOf('rsa', { modulusLength: 2048 }), pairOf('ed25519')]);
   return [
     {

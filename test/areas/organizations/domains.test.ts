@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Resolver } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { type DnsRecord, lookUp, makeSigningKeys, normalizeDomain } from '../../../src/areas/organizations/domains.ts';
 import { Domain, DomainKey } from '../../../src/areas/organizations/entities.ts';
@@ -152,6 +153,14 @@ describe('domains', () => {
     const key = createPublicKey({ key: Buffer.from(rsa!.publicKey, 'base64'), format: 'der', type: 'spki' });
     expect(key.asymmetricKeyDetails?.modulusLength).to.equal(2048);
     expect(Buffer.from(ed25519!.publicKey, 'base64')).to.have.lengthOf(32);
+  });
+
+  it('makes the keys of many domains one after the other: files, names and signatures wait for the same threads', async () => {
+    let made = 0;
+    const all = Array.from({ length: 40 }, () => makeSigningKeys().then(() => made++));
+    await readFile(import.meta.filename);
+    expect(made).to.be.lessThan(5);
+    await Promise.all(all);
   });
 
   it('reads every spelling of a domain as one, and nothing else as a domain', () => {
