@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { escapeText } from '../../src/doors/soap/canonical.ts';
 import { commonNamespace } from '../../src/doors/soap/model.ts';
 import { ns } from '../../src/doors/soap/namespaces.ts';
+import { serverUrl } from '../kit/database.ts';
 import { type Case, formsOf, type Received, Scene, type Sending, Stage } from '../kit/hostile-soap.ts';
 import { readAnswer } from '../kit/soap-client.ts';
 import { classes, type Row, written } from './report.ts';
@@ -25,6 +26,9 @@ for (const folder of folders) {
     modules.flatMap(({ cases = [] }) => cases),
   );
 }
+
+/** On a database server of its own only what the store decides is run again: who is trusted, and what came before. */
+const letters = Object.keys(classes).filter(letter => serverUrl === undefined || 'GI'.includes(letter));
 
 /** Codes for which the sender is told nothing but that the check failed. */
 const silent = ['signature_invalid', 'certificate_invalid', 'timestamp_invalid', 'key_invalid', 'address_not_allowed'];
@@ -104,8 +108,8 @@ describe('the attack matrix', () => {
     }
   });
 
-  for (const [letter, { title }] of Object.entries(classes)) {
-    describe(`${letter}. ${title}`, () => {
+  for (const letter of letters) {
+    describe(`${letter}. ${classes[letter]!.title}`, () => {
       for (const { name, verdict, make } of casesOf.get(letter)!) {
         it(`${name}: ${verdict === 'harmless' ? 'harmless' : 'refused'}`, async () => {
           const forms = formsOf(await make(new Scene(stage)));
@@ -132,9 +136,23 @@ describe('the attack matrix', () => {
     });
   }
 
+  const published = process.env.BASTION_VECTORS && join(process.env.BASTION_VECTORS, 'xml');
+  if (published && existsSync(published)) {
+    it('refuses every published document of xml-crypto and xmlsec, whatever is right with it elsewhere', async () => {
+      const files = readdirSync(published, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.xml'));
+      expect(files.length).to.be.above(100);
+      for (const file of files) {
+        const received = await stage.send({ octets: readFileSync(join(published, file)) });
+        const { code } = await outcomeOf(received, stage);
+        expect(code, file).to.be.oneOf(['malformed', 'version_mismatch', 'signature_invalid']);
+      }
+    });
+  }
+
   // A suite of its own, since a suite's own tests run before the suites inside it.
   describe('docs/ATTACKS.md', () => {
-    it('says what happened', () => {
+    it('says what happened', function () {
+      if (letters.length < Object.keys(classes).length) this.skip();
       const text = written(rows);
       if (process.env.BASTION_WRITE_ATTACKS) writeFileSync(document, text);
       expect(readFileSync(document, 'utf8')).to.equal(text);

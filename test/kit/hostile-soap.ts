@@ -86,7 +86,7 @@ export class Scene {
 
   /** An envelope signed by the partner: valid unless the options make it otherwise. */
   sign(options: EnvelopeOptions = {}, signer: Partner = this.partner): string {
-    return signedEnvelope(signer, { body: this.operation, ...options });
+    return signedEnvelope(signer, { body: this.operation, created: this.stage.instant(), ...options });
   }
 
   unsigned(options: EnvelopeOptions = {}): string {
@@ -147,6 +147,7 @@ export class Stage {
   readonly #agents = new Map<Pair, Agent>();
   readonly #nodes = new Set<Kit>();
   readonly #folder: string;
+  #instant = 0;
 
   private constructor(
     parts: Pick<Stage, 'kit' | 'child' | 'stranger' | 'revoked' | 'withdrawn' | 'secondKey'>,
@@ -188,6 +189,12 @@ export class Stage {
     });
     const { secret: secondKey } = await createKey(kit.app, kit.tenant.id, { name: 'second' });
     return new Stage({ kit, child, stranger: await newPartner(), revoked, withdrawn, secondKey }, logged, crls);
+  }
+
+  /** Now, but never the same twice: two messages of one millisecond would be a message and its replay. */
+  instant(): Date {
+    this.#instant = Math.max(this.#instant + 1, Date.now());
+    return new Date(this.#instant);
   }
 
   /** Another node of the cluster. */
