@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { AuthorizationRequest } from './areas/approvals/entities.ts';
 import { signDetached } from './core/detached-signature.ts';
+import { Refusal } from './core/errors.ts';
 import { type JobDefinition, job } from './core/job.ts';
 import type { Metrics } from './core/metrics.ts';
 import type { Services } from './core/services.ts';
 import { chainAudit } from './db/audit-chain.ts';
 import { UsedOnce } from './db/once.ts';
 import type { Database } from './db/orm.ts';
-import { read } from './db/transaction.ts';
+import { presentable, read } from './db/transaction.ts';
 import type { JobRunner } from './jobs/runner.ts';
 
 const chainEveryMs = 500;
@@ -22,14 +23,20 @@ export function chainAuditTrail(db: Database, { identity, log }: Services): { st
     const checkpoints = await chainAudit(db, signer);
     for (const checkpoint of checkpoints) log.info({ checkpoint }, 'audit checkpoint');
   };
+  const failed = (cause: unknown): void => {
+    const error = presentable(cause);
+    // A busy database is caught up with in a second; the rows wait where they are.
+    const level = error instanceof Refusal ? 'warn' : 'error';
+    log[level]({ err: error }, 'the audit trail was not chained');
+  };
   const timer = setInterval(() => {
-    running = running.then(round).catch(error => log.error({ err: error }, 'the audit trail was not chained'));
+    running = running.then(round).catch(failed);
   }, chainEveryMs);
   const stop = async (): Promise<void> => {
     clearInterval(timer);
     await running;
     // What happened until now has its place in the chain before the node goes.
-    await round().catch(error => log.error({ err: error }, 'the audit trail was not chained'));
+    await round().catch(failed);
   };
   return { stop };
 }

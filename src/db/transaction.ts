@@ -4,6 +4,7 @@ import { DeadlockException, DriverException, LockWaitTimeoutException } from '@m
 import { Refusal } from '../core/errors.ts';
 import type { Database, EntityManager } from './orm.ts';
 import type { Tenant } from './tenancy.ts';
+import { isBusy } from './write-queue.ts';
 
 const attempts = 5;
 const retryForMs = 10_000;
@@ -58,7 +59,7 @@ export async function read<T>(db: Database, tenant: Tenant, query: (em: EntityMa
 const contentionNumbers = new Set([1020, 1205, 1213]);
 
 function isContention(error: unknown): boolean {
-  if (error instanceof DeadlockException || error instanceof LockWaitTimeoutException) return true;
+  if (error instanceof DeadlockException || error instanceof LockWaitTimeoutException || isBusy(error)) return true;
   return error instanceof Error && 'errno' in error && contentionNumbers.has(Number(error.errno));
 }
 

@@ -50,7 +50,8 @@ export class WriteQueue {
   }
 }
 
-function isBusy(error: unknown): boolean {
+/** Somebody else held the file's lock for too long. */
+export function isBusy(error: unknown): boolean {
   // Extended codes (SQLITE_BUSY_SNAPSHOT, …) keep the primary code in the low byte.
   return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === sqliteBusy;
 }

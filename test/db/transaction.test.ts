@@ -33,18 +33,25 @@ describe('a transaction', () => {
     expect(await count()).to.equal(1);
   });
 
-  it('runs again as a whole after a deadlock, and gives up as unavailable', async () => {
+  const contentions = {
+    'a deadlock': { errno: 1213 },
+    'a file that others hold locked': { code: 'SQLITE_BUSY', errcode: 5 },
+  };
+  for (const [what, facts] of Object.entries(contentions))
+    it(`runs again as a whole after ${what}, and gives up as unavailable`, () => runsAgain(facts));
+
+  async function runsAgain(facts: object): Promise<void> {
     let runs = 0;
-    const deadlock = () => Object.assign(new Error('Deadlock found'), { errno: 1213 });
+    const contention = () => Object.assign(new Error('not now'), facts);
     await transaction(db, acme, async () => {
-      if (++runs < 3) throw deadlock();
+      if (++runs < 3) throw contention();
     });
     expect(runs).to.equal(3);
     const always = transaction(db, acme, async () => {
-      throw deadlock();
+      throw contention();
     });
     expect(await rejection(always)).to.have.property('code', 'unavailable');
-  });
+  }
 
   it('loses no update of many that read, change and write the same row', async () => {
     const add = async () =>
