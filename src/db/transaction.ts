@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeadlockException, DriverException, LockWaitTimeoutException } from '@mikro-orm/core';
+import { DeadlockException, DriverException, LockWaitTimeoutException, ValidationError } from '@mikro-orm/core';
 import { Refusal } from '../core/errors.ts';
 import type { Database, EntityManager } from './orm.ts';
 import type { Tenant } from './tenancy.ts';
@@ -63,6 +63,13 @@ function isContention(error: unknown): boolean {
   return error instanceof Error && 'errno' in error && contentionNumbers.has(Number(error.errno));
 }
 
+/** Property and rule stand before the first value, or the whole entity. */
+function cutQuotes(error: ValidationError): void {
+  const [words = ''] = error.message.split(/['"`({[\n]/, 1);
+  error.stack = error.stack?.replace(error.message, () => words);
+  error.message = words;
+}
+
 const unreachable = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -74,11 +81,12 @@ const unreachable = new Set([
   'ER_SERVER_SHUTDOWN',
 ]);
 
-/** mysql2 hangs the whole statement, values and all, on its errors: it must reach no log. */
+/** mysql2 hangs the whole statement, values and all, on its errors, and the ORM quotes them: they must reach no log. */
 export function presentable(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if ('sql' in cause) delete cause.sql;
+    if (cause instanceof ValidationError) cutQuotes(cause);
   }
   if (isContention(error)) return new Refusal('unavailable', undefined, { cause: error, retryAfter: 1 });
   // `fatal` is how mysql2 marks an error that ends its connection; an outward call's own ECONNREFUSED has no such mark.

@@ -2,7 +2,7 @@ import { LockMode, OptimisticLockError } from '@mikro-orm/core';
 import { expect } from 'chai';
 import { Refusal } from '../../src/core/errors.ts';
 import type { Database } from '../../src/db/orm.ts';
-import { transaction } from '../../src/db/transaction.ts';
+import { read, transaction } from '../../src/db/transaction.ts';
 import { freshDatabase } from '../kit/database.ts';
 import { rejection } from '../kit/rejection.ts';
 import { acme, entities, Policy } from './entities.ts';
@@ -84,6 +84,19 @@ describe('a transaction', () => {
       later = new Promise(resolve => setTimeout(resolve, 20)).then(inner);
     });
     expect(await later).to.be.greaterThan(0);
+  });
+
+  it("says what the ORM complains of without the values that it quotes, whoever's they are", async () => {
+    const complaints = await Promise.all([
+      rejection(transaction(db, acme, async em => em.create(Policy, { name: null, note: 'secret' } as never))),
+      rejection(read(db, acme, em => em.findOneOrFail(Policy, { name: 'secret' }))),
+      rejection(read(db, acme, em => em.find(Policy, { unheardOf: 'secret' } as never))),
+    ]);
+    for (const { message, stack } of complaints) {
+      expect(message).to.include('Policy');
+      expect(stack).to.match(/\n {4}at /);
+      expect(message + stack).not.to.include('secret');
+    }
   });
 
   it('refuses a write that is based on an old version', async () => {
