@@ -16,6 +16,7 @@ import type { Output } from './request.ts';
 const day = 24 * 60 * 60 * 1000;
 /** A run that dies leaves its record in flight; after this another may take it. Longer than any request waits. */
 const grip = 60 * 1000;
+const purpose = 'idempotency';
 
 /** The first answer to an Idempotency-Key, kept for 24 hours (draft-ietf-httpapi-idempotency-key-header). */
 export const IdempotencyRecord = tenantEntity({
@@ -25,8 +26,8 @@ export const IdempotencyRecord = tenantEntity({
     id: id('idm'),
     /** SHA-256 over key, acting organisation, method, target, operation and the caller's Idempotency-Key. */
     requestKey: hash(),
-    /** SHA-256 of the parsed input: the same key with another body is a mistake. */
-    inputHash: hash(),
+    /** Of the parsed input: the same key with another body is a mistake. Keyed, so that nobody can try what it was. */
+    inputHash: line(64),
     state: oneOf('in_flight', 'held', 'done'),
     /** Names the run that works on it. */
     holder: line(36),
@@ -71,12 +72,13 @@ export async function begin(
     op.soap,
     caller.idempotencyKey,
   ]);
-  const inputHash = sha256(input);
+  const stated = canonicalJson(input);
   const now = await db.now();
   return transaction(db, caller.organization, async em => {
     const known = await em.findOne(IdempotencyRecord, { requestKey });
-    if (known && known.expiresAt > now) return resumeRecord(em, keyring, known, inputHash, now);
+    if (known && known.expiresAt > now) return resumeRecord(em, keyring, known, stated, now);
     if (known) await em.nativeDelete(IdempotencyRecord, { id: known.id });
+    const inputHash = keyring.mac(purpose, caller.organization.id, stated).toString('base64url');
     return { kind: 'first', claim: await insert(em, caller, requestKey, inputHash, now) } as const;
   });
 }
@@ -113,10 +115,11 @@ async function resumeRecord(
   em: EntityManager,
   keyring: Keyring,
   record: IdempotencyRecord,
-  inputHash: string,
+  stated: string,
   now: Date,
 ): Promise<Begun> {
-  if (record.inputHash !== inputHash) throw new Refusal('idempotency_conflict');
+  const kept = Buffer.from(record.inputHash, 'base64url');
+  if (!keyring.verify(purpose, record.organizationId, stated, kept)) throw new Refusal('idempotency_conflict');
   if (record.state === 'done') return { kind: 'answered', answer: openAnswer(keyring, record) };
   const { id: recordId, organizationId, holder: first } = record;
   if (record.state === 'held') {

@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { CompiledQuery } from 'kysely';
+import { canonicalJson } from '../../../src/core/canonical-json.ts';
 import { type Kit, startKit } from '../../kit/app.ts';
 
 describe('whoever reads the database without the master key', () => {
@@ -10,6 +11,7 @@ describe('whoever reads the database without the master key', () => {
   const marks = Object.fromEntries(
     ['body', 'subject', 'file', 'filename', 'held'].map(what => [what, `${what}-${randomBytes(12).toString('hex')}`]),
   );
+  const asked = { name: 'k', scopes: ['org:read'] };
   let minted: string[];
 
   before(async () => {
@@ -30,8 +32,7 @@ describe('whoever reads the database without the master key', () => {
     };
     const idempotencyKey = 'at-rest';
     expect((await rest.call('POST', '/v3/secure-email/send', mail, { idempotencyKey })).status).to.equal(200);
-    const key = { name: 'k', scopes: ['org:read'] };
-    const made = await rest.call('POST', '/v3/api-keys', key, { idempotencyKey });
+    const made = await rest.call('POST', '/v3/api-keys', asked, { idempotencyKey });
     const rotated = await rest.call('POST', `/v3/api-keys/${made.body.key_id}/rotate`, {}, { idempotencyKey });
     minted = [made.body.secret, rotated.body.secret, kit.tenant.apiKey];
     const domain = { domain: 'at-rest.test' };
@@ -71,6 +72,11 @@ describe('whoever reads the database without the master key', () => {
       }
     });
   }
+
+  it('cannot try whether a guess of what was asked is right', () => {
+    const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+    expect(everything).not.to.include(hash(canonicalJson(asked)));
+  });
 
   it('learns no API key', () => {
     expect(minted).to.have.length(3);
