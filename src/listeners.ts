@@ -42,13 +42,45 @@ export function listenTls(
     maxHeaderSize: 32 * 1024,
   });
   guard(server);
-  server.on('request', handler);
+  const inTurn = oneByOne(handler);
+  server.on('request', inTurn);
   // With a listener of our own Node leaves the interim answer to us: the headers must have passed first.
-  server.on('checkContinue', handler);
+  server.on('checkContinue', inTurn);
+  // Longer than any request waits: whoever does not read the answer is let go.
+  server.setTimeout(120_000);
   server.on('clientError', refuseUnreadable);
   // Without TLS there is nobody to answer, and an answer would wait for the handshake for ever.
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   return started(variable, server, config.host, port, 'https');
+}
+
+/** Requests that one connection may have waiting behind the one in hand. */
+const mostWaiting = 10;
+
+/**
+ * The requests of a connection in turn, each when the answer to the one before has left. Node would have them all carried out as
+ * they come, and keep the answers for a sender who reads none.
+ */
+function oneByOne(handler: RequestListener): RequestListener {
+  const lines = new WeakMap<Socket, (() => void)[]>();
+  return (request, response) => {
+    const { socket } = request;
+    const carryOut = () => {
+      response.once('close', () => {
+        const next = lines.get(socket)?.shift();
+        if (next && !socket.destroyed) next();
+        else lines.delete(socket);
+      });
+      handler(request, response);
+    };
+    const line = lines.get(socket);
+    if (line && line.length >= mostWaiting) socket.destroy();
+    else if (line) line.push(carryOut);
+    else {
+      lines.set(socket, []);
+      carryOut();
+    }
+  };
 }
 
 const secureContext = ({ certificate, key }: KeyPair) =>

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
 import { capacities } from '../../../src/gate/room.ts';
 import { type Kit, startKit, type Tenant } from '../../kit/app.ts';
@@ -114,6 +115,22 @@ describe('floods', () => {
     );
     expect(connections).to.be.lessThan(capacities.strangers + 50);
   }).timeout(90_000);
+
+  it('of requests in one write whose answers nobody reads take no memory for them', async () => {
+    const { hostname: host, port } = new URL(kit.app.rest.url);
+    const { certificate: cert, key } = kit.tenant.certificate;
+    const ask = async () => {
+      const socket = connectTls({ host, port: Number(port), servername: host, ca: kit.set.ca, cert, key });
+      open.push(socket.pause().on('error', () => undefined));
+      await new Promise(resolve => socket.once('secureConnect', resolve));
+      socket.write('GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(70));
+    };
+    const flood = async () => {
+      for (let made = 0; made < 160; made += 20) await Promise.all(Array.from({ length: 20 }, ask));
+      await sleep(1000);
+    };
+    expect(await meanwhile(flood())).to.be.lessThan(margin);
+  }).timeout(60_000);
 
   it('of large envelopes whose parts never come keep nobody from being read', async () => {
     const staller = await own('Staller');

@@ -102,6 +102,12 @@ describe('HTTP that no client sends', () => {
     expect(statusesOf(text)).to.deep.equal([200, 404, 200]);
   });
 
+  it('more requests in one write than a handful end the connection', async () => {
+    const raw = await connection();
+    raw.write(head({ target }).repeat(30));
+    await raw.closed;
+  });
+
   it('a sender who leaves in the middle of the body is no error of ours', async () => {
     const raw = await connection();
     const json = 'Content-Type: application/json';
