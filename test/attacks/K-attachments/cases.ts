@@ -30,48 +30,62 @@ const root = (s: Scene): string => `Content-Type: application/soap+xml; charset=
 
 const report = Buffer.from('the quarterly report');
 const forged = Buffer.from('the forged report');
+const base64 = report.toString('base64');
 const sendSecureEmail = buildModel(areas)
   .areas.find(({ name }) => name === 'secure-email')!
   .operations.get('SendSecureEmail')!;
 
+/** A mail with the report in it, as base64 unless it is attached. */
+function mail(attach?: () => string): string {
+  const attachments = [{ filename: 'a.bin', content_type: 'application/x-sample', content: base64 }];
+  const words = { from: 'billing@acme.test', to: ['patient@example.com'], subject: 's', body_html: '<p>x</p>' };
+  return encodeRequest(sendSecureEmail, { ...words, attachments }, attach);
+}
+
+type Parts = Record<string, Buffer>;
+
+function sending(envelope: string, parts: Parts): Sending {
+  const attached = Object.entries(parts).map(
+    ([contentId, content]): Part => ({ contentId, contentType: 'a/b', content }),
+  );
+  return { ...related(envelope, attached), area: 'secure-email' };
+}
+
 interface Mailing {
-  /** Of the signed Body, as XML. */
+  /** Of the Body, before it is signed. */
   change?: (body: string) => string;
-  envelope?: (body: string) => EnvelopeOptions;
-  parts?: Record<string, Buffer>;
+  envelope?: EnvelopeOptions;
+  parts?: Parts;
 }
 
-/** A mail with the report attached, as `report`, to which the Body has its SHA-256. */
-function mailing({ change = body => body, envelope = () => ({}), parts = { report } }: Mailing): Attack {
-  return s => {
-    const attachments = [
-      { filename: 'a.bin', content_type: 'application/x-sample', content: report.toString('base64') },
-    ];
-    const input = {
-      from: 'billing@acme.test',
-      to: ['patient@example.com'],
-      subject: 's',
-      body_html: '<p>x</p>',
-      attachments,
-    };
-    const body = change(encodeRequest(sendSecureEmail, input, () => 'report'));
-    const outgoing = Object.entries(parts).map(
-      ([contentId, content]): Part => ({ contentId, contentType: 'a/b', content }),
-    );
-    return { ...related(s.sign({ body, ...envelope(body) }), outgoing), area: 'secure-email' };
-  };
+/** The report attached as `report`, with its SHA-256 in the Body. */
+const mailing =
+  ({ change = body => body, envelope = {}, parts = { report } }: Mailing): Attack =>
+  s =>
+    sending(s.sign({ body: change(mail(() => 'report')), ...envelope }), parts);
+
+interface Packaging {
+  href?: string;
+  parts?: Parts;
+  /** Of the signed envelope. */
+  change?: (envelope: string) => string;
 }
 
+/** As MTOM has it: signed with the base64 in the message, sent with an Include in its place. */
+const packaged =
+  ({ href = 'cid:report', parts = { report }, change = envelope => envelope }: Packaging): Attack =>
+  s =>
+    sending(change(s.sign({ body: mail() }).replace(`>${base64}<`, `>${includeOf(href)}<`)), parts);
+
+const includeOf = (href: string): string =>
+  `<xop:Include xmlns:xop="http://www.w3.org/2004/08/xop/include" href="${href}"/>`;
 const withoutHash = (body: string): string => body.replace(/ sha256="[^"]*"/, '');
-const bySignature = () => ({ also: [attachmentReference('report', report)] });
+const bySignature = { also: [attachmentReference('report', report)] };
 const included =
   (href: string, beside = '') =>
   (body: string) =>
-    body.replace(
-      / contentId="report"([^>]*)>/,
-      `$1><xop:Include xmlns:xop="http://www.w3.org/2004/08/xop/include" href="${href}"/>${beside}`,
-    );
-const certificateElsewhere = () => ({ token: '', keyInfo: tokenReference('cid:certificate') });
+    body.replace(/ contentId="report"([^>]*)>/, `$1>${includeOf(href)}${beside}`);
+const certificateElsewhere = { token: '', keyInfo: tokenReference('cid:certificate') };
 
 export const cases = [
   ...refused(
@@ -146,9 +160,31 @@ export const cases = [
       parts: { certificate: report, report },
     }),
   }),
+  ...refused('signature_invalid', {
+    'exchanged, where base64 was signed in its place (MTOM)': packaged({ parts: { report: forged } }),
+    'made longer, where base64 was signed in its place': packaged({
+      parts: { report: Buffer.concat([report, Buffer.from('x')]) },
+    }),
+    'left empty, where base64 was signed in its place': packaged({ parts: { report: Buffer.alloc(0) } }),
+    'beside a Body that was changed, where base64 was signed in its place': packaged({
+      change: envelope => envelope.replace('patient@', 'attacker@'),
+    }),
+    'included twice, where base64 was signed once': packaged({
+      change: envelope => envelope.replace(/<(\w+:)?attachments>.*<\/(\w+:)?attachments>/, '$&$&'),
+    }),
+    'included by the Timestamp as well': packaged({
+      change: envelope => envelope.replace('<wsu:Created>', `${includeOf('cid:report')}<wsu:Created>`),
+    }),
+  }),
+  ...refused(['signature_invalid', 'malformed'], {
+    'left out, where base64 was signed in its place': packaged({ parts: {} }),
+    'beside another, where base64 was signed in its place': packaged({ parts: { report, more: forged } }),
+    'a web address, where base64 was signed in its place': packaged({ href: 'http://127.0.0.1:9/report' }),
+    'the envelope itself, where base64 was signed in its place (cyclic)': packaged({ href: 'cid:envelope' }),
+  }),
   ...refused('certificate_invalid', {
     "a stranger's certificate as the second part": s => ({
-      ...related(s.sign(certificateElsewhere(), s.stranger), [
+      ...related(s.sign(certificateElsewhere, s.stranger), [
         { contentId: 'certificate', contentType: 'application/pkix-cert', content: s.stranger.certificate.raw },
       ]),
     }),
