@@ -117,17 +117,20 @@ class Journey<I> {
     const message = await this.#read(room);
     using body = await this.#verify(early, message);
     const { identity, partner } = await this.#prove(early, claimed, body);
-    this.#asked = { body, partner, related: message.root.contentId !== undefined, now: services.clock.now() };
+    const asked = { body, partner, related: message.root.contentId !== undefined, now: services.clock.now() };
+    // A Body that waits for its parts is verified with them; until then anybody could have written it.
+    if (body.reconstituted.size === 0) this.#asked = asked;
     const operation = this.#find(body);
     await using spool = new Spool();
     const parts = await ReceivedParts.receive(message, body, spool);
+    this.#asked = asked;
     const read = await this.#decode(operation, body, parts);
     await gate.spend(identity, body);
     const allowance = await gate.count(identity);
     this.headers = allowance.headers;
     const caller = gate.caller(identity, allowance, this.#visit, body);
     this.#isKnown = true;
-    return answer(signer, operation, await this.#run(operation, caller, read), this.#asked);
+    return answer(signer, operation, await this.#run(operation, caller, read), asked);
   }
 
   async fault(refusal: Refusal): Promise<Reply> {
