@@ -116,8 +116,13 @@ describe('an attachment of 100 MiB', () => {
     await using spool = new Spool();
     const received = watch();
     let part: SpooledPart | undefined;
-    for await (const each of message.attachments()) part = await spool.keep(each);
-    await body.reconstitute(() => part!.content());
+    try {
+      for await (const each of message.attachments()) part = await spool.keep(each);
+      await body.reconstitute(() => part!.content());
+    } finally {
+      // Of a message that is refused, too: a watch that goes on keeps the process.
+      received.stop();
+    }
     const receiving = received.stop();
     const stored = watch();
     const { keyring } = kit.app.services;
