@@ -25,8 +25,11 @@ describe('floods', () => {
   beforeEach(() => {
     rss = process.memoryUsage.rss();
   });
-  afterEach(() => {
+  afterEach(async () => {
     for (const each of open.splice(0)) each.destroy();
+    await settled(async () =>
+      (await Promise.all([kit.app.rest, kit.app.soap].map(connectionsOf))).every(count => count < 10),
+    );
     expect(kit.errors, 'nothing a sender does is an error of ours').to.deep.equal([]);
   });
 
@@ -110,10 +113,7 @@ describe('floods', () => {
       }
     };
     expect(await meanwhile(flood())).to.be.lessThan(margin);
-    const connections = await new Promise<number>((resolve, reject) =>
-      kit.app.rest.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
-    );
-    expect(connections).to.be.lessThan(capacities.strangers + 50);
+    expect(await connectionsOf(kit.app.rest)).to.be.lessThan(capacities.strangers + 50);
   }).timeout(90_000);
 
   it('of requests in one write whose answers nobody reads take no memory for them', async () => {
@@ -198,6 +198,9 @@ function posted({ apiKey }: Tenant, type: string, body: string | Buffer, length 
   ];
   return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), Buffer.from(body)]);
 }
+
+const connectionsOf = ({ server }: Kit['app']['rest']): Promise<number> =>
+  new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count))));
 
 /** How many were told to come again, or closed: an answer can be lost on a sender who is busy writing for seconds. */
 async function tooMany(connections: readonly RawConnection[]): Promise<number> {
