@@ -31,9 +31,10 @@ export class BodyLease implements Disposable {
     this.#sender = sender;
   }
 
-  /** Throws 429 when the sender's other bodies take the room, 503 when those of others do. */
+  /** Throws 413 for what no room would hold, 429 when the sender's other bodies take the room, 503 when those of others do. */
   take(octets: number): void {
     const amount = octets + pieceOverhead;
+    if (this.#own + amount > this.#room.most) throw new Refusal('too_large');
     if (this.#room.take(this.#sender, amount)) this.#own += amount;
     else if (this.#room.held(this.#sender) > this.#own) {
       throw new Refusal('rate_limited', 'Too many large requests at once.', { retryAfter: 1 });

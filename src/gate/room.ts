@@ -19,11 +19,14 @@ const share = 1 / 3;
  * get, and something is always left for the next one. What is taken stays taken until it is given back.
  */
 export class Room {
+  /** What one holder gets when nobody else is there. */
+  readonly most: number;
   readonly #held = new Map<string, number>();
   #left: number;
 
   constructor(capacity: number) {
     this.#left = capacity;
+    this.most = (capacity * share) / (1 + share);
   }
 
   /** Whether there was room; takes nothing otherwise. */

@@ -61,7 +61,7 @@ for (const [door, read] of Object.entries(readers)) {
     it('counts what small pieces cost, not only their octets', async () => {
       const room = new BodyRoom(100 * kilo);
       const singles = sending(Array.from({ length: 500 }, () => Buffer.of(0x20)));
-      expect((await refusalFrom(read(singles, room.open('a')))).code).to.equal('unavailable');
+      expect((await refusalFrom(read(singles, room.open('a')))).code).to.equal('too_large');
     });
 
     it('is given back whole, however often it is closed', async () => {

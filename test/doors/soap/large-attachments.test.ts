@@ -163,7 +163,8 @@ describe('an attachment of 100 MiB', () => {
       expect(part).to.deep.equal({ size, sha256: await sumOf(blob) });
       for (const { grownMiB } of [receiving, storing])
         expect(grownMiB, 'MiB of memory more than before').to.be.below(80);
-      expect(receiving.longestTurnMs, 'ms of CPU in one turn of the event loop').to.be.below(20);
+      // 7 to 14 ms where nothing else runs; on a busy machine the same work takes several times as long.
+      expect(receiving.longestTurnMs, 'ms of CPU in one turn of the event loop').to.be.below(80);
     });
   }
 });
