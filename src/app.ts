@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Organization } from './areas/organizations/entities.ts';
 import { areaEntities, areaJobs, areas } from './areas.ts';
-import { measureExpiry, tellExpiring } from './certificate-watch.ts';
-import type { ReadyConfig } from './config.ts';
+import { measureExpiry, tellEnded, tellExpiring } from './certificate-watch.ts';
+import { naming, type ReadyConfig } from './config.ts';
 import { Authority } from './core/authority.ts';
 import { TrustStore } from './core/certificates.ts';
 import { type Clock, systemClock } from './core/clock.ts';
@@ -15,11 +15,13 @@ import { loadKeyring } from './core/keyring-file.ts';
 import { createMetrics } from './core/metrics.ts';
 import { OcspAnswers } from './core/ocsp-answers.ts';
 import { createOutbound, type Outbound } from './core/outbound.ts';
+import type { Keyring } from './core/seal.ts';
 import type { Services, Settings } from './core/services.ts';
 import { SigningIdentity } from './core/signing-identity.ts';
 import { readTrustFiles, trustFiles } from './core/trust-files.ts';
 import { UsedOnce } from './db/once.ts';
 import { type Database, openDatabase } from './db/orm.ts';
+import { foreignKeys } from './db/reseal.ts';
 import { read } from './db/transaction.ts';
 import { healthDoor } from './doors/health/health.ts';
 import { restDoor } from './doors/rest/door.ts';
@@ -86,14 +88,11 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
   const outbound = outside.outbound ?? createOutbound({ ca: config.webhookCa });
   const services: Services = {
     clock,
-    keyring: loadKeyring({
-      env: config.masterKeys,
-      file: config.production ? undefined : join(config.dataDir, 'master.key'),
-    }),
-    trust: new TrustStore(() => readTrustFiles(config.approvedCas, config.crls), new OcspAnswers({ outbound, log })),
+    keyring: await keyringOf(config, db),
+    trust: new TrustStore(() => trustOf(config), new OcspAnswers({ outbound, log })),
     identity: new SigningIdentity(() => ({
       ...reread(config.signing),
-      next: config.nextSigningCertificate && readFileSync(config.nextSigningCertificate, 'utf8'),
+      next: nextSigning(config),
     })),
     ellipticIdentity: config.ellipticSigning && new SigningIdentity(() => reread(config.ellipticSigning!)),
     clientAuthority: config.clientAuthority && Authority.open(config.clientAuthority),
@@ -221,6 +220,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     services,
   );
   opened.defer(() => reloading.stop());
+  tellEnded(services, presented.certificate);
   state.serving = true;
 
   const running = opened.move();
@@ -238,16 +238,34 @@ export const developmentName = 'Development only';
 
 /** What a development server made has been printed, and its keys lie about in files. */
 async function refuseDevelopment(config: ReadyConfig, db: Database): Promise<void> {
-  const { tls, signing, clientAuthority, approvedCas, crls } = config;
+  const { tls, signing, clientAuthority } = config;
   const pairs = [tls, signing, ...(clientAuthority ? [clientAuthority] : [])];
   const own = pairs.map(({ certificate }) => new X509Certificate(certificate));
-  const certificates = [...own, ...readTrustFiles(approvedCas, crls).authorities];
+  const certificates = [...own, ...trustOf(config).authorities];
   if (certificates.some(({ subject, issuer }) => `${subject}${issuer}`.includes(developmentName))) {
     throw new Error('Production does not take certificates of a development authority.');
   }
   const made = await read(db, 'system', em => em.count(Organization, { plan: developmentPlan }));
   if (made > 0) throw new Error('Production does not take a database that a development server made.');
 }
+
+/** Another key under a known number would seal what the right one could not open. */
+async function keyringOf({ production, masterKeys, dataDir }: ReadyConfig, db: Database): Promise<Keyring> {
+  const keyring = loadKeyring({ env: masterKeys, file: production ? undefined : join(dataDir, 'master.key') });
+  const foreign = await foreignKeys(db, keyring);
+  if (foreign.length > 0) {
+    throw new Error(
+      `BASTION_MASTER_KEYS: key ${foreign.join(', ')} is not the one that this database was sealed under`,
+    );
+  }
+  return keyring;
+}
+
+const trustOf = ({ approvedCas, crls }: ReadyConfig) =>
+  naming('BASTION_APPROVED_CAS and BASTION_CRLS', () => readTrustFiles(approvedCas, crls));
+
+const nextSigning = ({ nextSigningCertificate: file }: ReadyConfig) =>
+  file && naming('BASTION_NEXT_SIGNING_CERTIFICATE', () => new X509Certificate(readFileSync(file)).toString());
 
 function unusable(cause: Error): never {
   throw new Error(`the database (BASTION_DATABASE_URL) cannot be used: ${cause.message}`, { cause });

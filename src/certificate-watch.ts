@@ -51,21 +51,35 @@ async function* endingSoon(db: Database, now: Date): AsyncGenerator<ClientCertif
 
 /** Brings the gauge of ends up to date: one figure for each use, whatever the number of partners. */
 export async function measureExpiry(db: Database, services: Services, listenersPem: string): Promise<void> {
-  const { identity, trust, clock, metrics } = services;
+  const { clock, metrics } = services;
   const now = clock.now();
+  const ends = [...ownEnds(services, listenersPem), ...(await partnersEnds(db, now))];
+  metrics.certificateExpiry.reset();
+  for (const [use, end] of ends) metrics.certificateExpiry.set({ use }, (end - now.getTime()) / 1000);
+}
+
+/**
+ * Says at the start what is past its end. It stops nothing: a server that some partners refuse is better than one that all
+ * of them miss, and what has ended is trusted by nobody who looks.
+ */
+export function tellEnded(services: Services, listenersPem: string): void {
+  const { clock, log } = services;
+  for (const [use, end] of ownEnds(services, listenersPem)) {
+    const ended = new Date(end);
+    if (ended < clock.now()) log.error({ use, ended }, 'a certificate or list has ended; exchange its file');
+  }
+}
+
+function ownEnds({ identity, trust }: Services, listenersPem: string): [string, number][] {
   const { certificatePem, nextCertificatePem } = identity;
-  const ends = new Map<string, number | undefined>([
+  const ends: [string, number | undefined][] = [
     ['listeners', endOf(listenersPem)],
     ['signing', endOf(certificatePem)],
-    ['next_signing', nextCertificatePem && endOf(nextCertificatePem)],
+    ['next_signing', nextCertificatePem === undefined ? undefined : endOf(nextCertificatePem)],
     ['approved_authority', trust.firstEnd('authorities')],
     ['revocation_list', trust.firstEnd('revocationLists')],
-    ...(await partnersEnds(db, now)),
-  ] as [string, number | undefined][]);
-  metrics.certificateExpiry.reset();
-  for (const [use, end] of ends) {
-    if (end !== undefined) metrics.certificateExpiry.set({ use }, (end - now.getTime()) / 1000);
-  }
+  ];
+  return ends.filter((each): each is [string, number] => each[1] !== undefined);
 }
 
 const endOf = (pem: string): number => new X509Certificate(pem).validToDate.getTime();

@@ -34,7 +34,10 @@ export const variables = z.object({
   BASTION_DATA_DIR: file.default('data'),
   BASTION_DATABASE_URL: z
     .string()
-    .regex(/^(mysql|mariadb):\/\/|^sqlite:/)
+    .regex(
+      /^(mysql|mariadb):\/\/|^sqlite:/,
+      'must be mysql://user:password@host/name, mariadb://… or sqlite: and a file',
+    )
     .optional(),
   BASTION_MASTER_KEYS: z.string().optional(),
   BASTION_HOST: z
@@ -69,7 +72,7 @@ export const variables = z.object({
   BASTION_RATE_LIMIT: z.coerce.number().int().min(1).default(600),
   BASTION_DATA_REGION: z
     .string()
-    .regex(/^[a-z][a-z0-9-]{1,15}$/)
+    .regex(/^[a-z][a-z0-9-]{1,15}$/, 'must be 2 to 16 of a-z, 0-9 and -, a letter first')
     .optional(),
   BASTION_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 });
@@ -197,21 +200,21 @@ function keyPair(v: Variables, name: `BASTION_${'TLS' | 'SIGNING' | 'SIGNING_EC'
   if (certificate === undefined || key === undefined) {
     throw new Error(`${name}_CERTIFICATE and ${name}_KEY go together`);
   }
-  try {
-    return readKeyPair({ certificate, key });
-  } catch (error) {
-    throw new Error(`${name}_CERTIFICATE and ${name}_KEY: ${(error as Error).message}`);
-  }
+  return naming(`${name}_CERTIFICATE and ${name}_KEY`, () => readKeyPair({ certificate, key }));
 }
 
 /** The file that a variable names, as text. */
 function text(v: Variables, name: FileVariable): string | undefined {
   const path = v[name];
-  if (path === undefined) return undefined;
+  return path === undefined ? undefined : naming(name, () => readFileSync(path, 'utf8'));
+}
+
+/** What goes wrong while files are read is said with the variables that name them: those are what to change. */
+export function naming<T>(variables: string, read: () => T): T {
   try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new Error(`${name}: ${(error as Error).message}`);
+    return read();
+  } catch (cause) {
+    throw new Error(`${variables}: ${(cause as Error).message}`, { cause });
   }
 }
 

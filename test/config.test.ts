@@ -75,7 +75,9 @@ describe('The configuration', () => {
     const missing = { BASTION_SIGNING_CERTIFICATE: file('none'), BASTION_SIGNING_KEY: file('one.key') };
     expect(() => readConfig(missing)).to.throw(/^BASTION_SIGNING_CERTIFICATE and BASTION_SIGNING_KEY: ENOENT.*none/);
     const wrong = { BASTION_SIGNING_CERTIFICATE: file('one.key'), BASTION_SIGNING_KEY: file('one.key') };
-    expect(() => readConfig(wrong)).to.throw(/^BASTION_SIGNING_CERTIFICATE and BASTION_SIGNING_KEY: .*: PEM files/);
+    expect(() => readConfig(wrong)).to.throw(
+      /^BASTION_SIGNING_CERTIFICATE and BASTION_SIGNING_KEY: .* are no PEM files/,
+    );
   });
 
   it('takes thumbprints of proxies as openssl prints them', () => {

@@ -21,9 +21,7 @@ export function readKeyPair(files: KeyPairFiles): KeyPair {
   try {
     fits = new X509Certificate(pair.certificate).checkPrivateKey(createPrivateKey(pair.key));
   } catch {
-    throw new Error(
-      `${files.certificate} and ${files.key}: PEM files of a certificate and its unencrypted private key`,
-    );
+    throw new Error(`${files.certificate} and ${files.key} are no PEM files of a certificate and its unencrypted key`);
   }
   if (!fits) throw new Error(`${files.key} is not the private key of ${files.certificate}`);
   return pair;

@@ -8,9 +8,9 @@ import { Keyring, type MasterKey } from './seal.ts';
  * one writes, all read.
  */
 export function loadKeyring(source: { env?: string | undefined; file?: string | undefined }): Keyring {
-  if (source.env) return new Keyring(parse(source.env));
+  if (source.env) return new Keyring(parse('BASTION_MASTER_KEYS', source.env));
   if (!source.file) throw new Error('BASTION_MASTER_KEYS is required: number:base64 of 32 random bytes');
-  return new Keyring(parse(readOrCreate(source.file)));
+  return new Keyring(parse(source.file, readOrCreate(source.file)));
 }
 
 function readOrCreate(file: string): string {
@@ -30,7 +30,7 @@ function readOrCreate(file: string): string {
   return readFileSync(file, 'utf8');
 }
 
-function parse(text: string): MasterKey[] {
+function parse(source: string, text: string): MasterKey[] {
   return text
     .split(/[,\n]/)
     .map(entry => entry.trim())
@@ -38,7 +38,7 @@ function parse(text: string): MasterKey[] {
     .map((entry, index) => {
       const match = /^(\d{1,3}):([A-Za-z0-9+/]{43}=)$/.exec(entry);
       // The entry itself stays out of the message: it is a secret.
-      if (!match) throw new Error(`master key entry ${index + 1} is not number:base64 of 32 bytes`);
+      if (!match) throw new Error(`${source}: master key entry ${index + 1} is not number:base64 of 32 bytes`);
       return { id: Number(match[1]), bytes: Buffer.from(match[2]!, 'base64') };
     });
 }

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { normalizeThumbprint, parseCertificates, type TrustMaterial } from './certificates.ts';
@@ -20,9 +21,7 @@ const listNames = /\.(?:crl|pem)$/i;
 export function readTrustFiles(authorities: string, revocationLists?: string): TrustMaterial {
   const folder = statSync(authorities).isDirectory() ? authorities : dirname(authorities);
   const material: TrustMaterial = {
-    authorities: filesOf(authorities, authorityNames).flatMap(file =>
-      read(file, content => parseCertificates(content) ?? fail('it holds no certificates, or broken ones')),
-    ),
+    authorities: filesOf(authorities, authorityNames).flatMap(file => read(file, readAuthorities)),
     revocationLists:
       revocationLists === undefined
         ? []
@@ -65,6 +64,13 @@ function readLines<T>(file: string, parse: (line: string) => T): T[] {
       .filter(line => line !== '')
       .map(parse),
   );
+}
+
+/** Whatever else is among them would end no path, and leave those who hold its certificates without a reason. */
+function readAuthorities(content: Buffer): X509Certificate[] {
+  const found = parseCertificates(content) ?? fail('it holds no certificates, or broken ones');
+  const other = found.find(each => !each.ca);
+  return other ? fail(`${other.subject} is no authority`) : found;
 }
 
 const readThumbprint = (text: string): string =>

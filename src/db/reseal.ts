@@ -21,6 +21,9 @@ export function sealedColumns({ orm }: Database): SealedColumn[] {
   );
 }
 
+/** Of each column, as many rows as tell whether a key is the right one. */
+const newest = 5;
+
 /** As many rows as one transaction may hold up others for: of blobs, some megabytes. */
 const batch = 50;
 
@@ -79,6 +82,28 @@ function tryReseal(keyring: Keyring, place: Parameters<Keyring['reseal']>[0], va
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Numbers of the ring under which the newest values of the database were sealed, and do not open: the key that bears such
+ * a number is another one. Single values may be damaged; a key that opens any of them is the right one.
+ */
+export async function foreignKeys(db: Database, keyring: Keyring): Promise<number[]> {
+  const opens = new Map<number, boolean>();
+  for (const { table, column } of sealedColumns(db)) {
+    const rows = await (db.kysely() as ReturnType<typeof tables>)
+      .selectFrom(table)
+      .select(['id', 'organization_id', `${column} as value`])
+      .orderBy('id', 'desc')
+      .limit(newest)
+      .execute();
+    for (const { id, organization_id: organization, value } of rows as unknown as (Row & { value: Buffer | null })[]) {
+      if (value === null || !keyring.readable.includes(value[0]!)) continue;
+      const opened = tryReseal(keyring, { table, column, row: id, organization }, Buffer.from(value)) !== undefined;
+      opens.set(value[0]!, opened || opens.get(value[0]!) === true);
+    }
+  }
+  return [...opens].filter(([, opened]) => !opened).map(([key]) => key);
 }
 
 export interface SealedValues {

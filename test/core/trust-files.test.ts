@@ -77,6 +77,13 @@ describe('trust files', () => {
     expect(readTrustFiles(put('bundle.pem', one.certificate), join(folder, 'crls')).revocationLists).to.deep.equal([]);
   });
 
+  it('hold nothing but authorities', async () => {
+    const { certificate } = await one.client('CN=Partner');
+    expect(() => names(put('bundle.pem', one.certificate + certificate))).to.throw(
+      /bundle.pem: CN=Partner is no authority/,
+    );
+  });
+
   for (const [what, name, content] of [
     ['a broken certificate', 'cas/x.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
     ['an empty file', 'cas/x.pem', ''],

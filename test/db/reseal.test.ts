@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { Keyring, type MasterKey } from '../../src/core/seal.ts';
 import { BlobChunk, readBlob, writeBlob } from '../../src/db/blobs.ts';
 import type { Database } from '../../src/db/orm.ts';
-import { countSealed, resealBatch, sealedColumns } from '../../src/db/reseal.ts';
+import { countSealed, foreignKeys, resealBatch, sealedColumns } from '../../src/db/reseal.ts';
 import { restrict } from '../../src/db/restrict.ts';
 import { read, transaction } from '../../src/db/transaction.ts';
 import { freshDatabase } from '../kit/database.ts';
@@ -13,6 +13,7 @@ const master = (id: number): MasterKey => ({ id, bytes: randomBytes(32) });
 const [first, second] = [master(1), master(2)];
 const before = new Keyring([first]);
 const after = new Keyring([second, first]);
+const place = { table: 'blob_chunks', column: 'data', row: 'elsewhere', organization: '' };
 const chunks = { table: 'blob_chunks', column: 'data' };
 
 describe('resealing', () => {
@@ -44,6 +45,17 @@ describe('resealing', () => {
     const { data } = await db.fork('system').findOneOrFail(BlobChunk, { blobId: a });
     await db.fork('system').nativeUpdate(BlobChunk, { blobId: b }, { data });
     expect(await open(alone, b).catch(() => 'closed')).to.equal('closed');
+  });
+
+  it('tells a key that bears a number that another one sealed under, and not one beneath which a value is damaged', async () => {
+    const other = new Keyring([{ ...first, bytes: randomBytes(32) }]);
+    expect(await foreignKeys(db, other)).to.deep.equal([]);
+    const damaged = await write(before, 'one');
+    await write(before, 'two');
+    expect(await foreignKeys(db, other)).to.deep.equal([1]);
+    expect(await foreignKeys(db, after)).to.deep.equal([]);
+    await db.fork('system').nativeUpdate(BlobChunk, { blobId: damaged }, { data: other.seal(place, Buffer.from('x')) });
+    expect(await foreignKeys(db, after)).to.deep.equal([]);
   });
 
   it('goes on where it stopped, and leaves alone what is under the writing key', async () => {

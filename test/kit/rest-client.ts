@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { Agent, request } from 'node:https';
+import { expect } from 'chai';
 
 /** A signing client made of node:https and node:crypto alone, so that it shares no mistake with the server. */
 export interface RestClientOptions {
@@ -163,3 +164,11 @@ function octetsOf(body: unknown): Buffer {
 }
 
 const sha256 = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
+
+/** In the form that every refusal has. */
+export function expectRefusal(answer: RestAnswer, status: number, error: string): void {
+  expect([answer.status, answer.body.error]).to.deep.equal([status, error]);
+  expect(answer.body.request_id).to.equal(answer.headers['bastion-request-id']);
+  expect(answer.body.message).to.be.a('string').that.is.not.empty;
+  expect(answer.body.errors).to.be.an('array');
+}
