@@ -10,7 +10,7 @@ import { signedEnvelope } from '../../kit/soap-signing.ts';
 
 const mega = 1_000_000;
 /** Client and server share the process, and memory is freed when it pleases the collector: a flood passes this by far. */
-const margin = 500 * mega;
+const margin = 800 * mega;
 
 describe('floods', () => {
   let kit: Kit;
@@ -160,13 +160,21 @@ describe('floods', () => {
       it(`from ${senders} certificate(s) keep to the room, and those that fit are read`, async () => {
         const tenants = await Promise.all(Array.from({ length: senders }, (_, n) => own(`Sender ${n} of ${senders}`)));
         const sent: { connection: RawConnection; octets: Buffer }[] = [];
-        for (const tenant of tenants) {
-          const octets = message(tenant);
-          for (let n = 0; n < 200 / senders; n++) sent.push({ connection: await rawSoap(tenant), octets });
-        }
-        for (const { connection, octets } of sent) connection.write(octets.subarray(0, -tail));
-        const connections = sent.map(each => each.connection);
-        const most = await meanwhile(settled(async () => (await tooMany(connections)) >= least));
+        const connections: RawConnection[] = [];
+        const sendAll = async () => {
+          for (const tenant of tenants) {
+            const octets = message(tenant);
+            for (let n = 0; n < 200 / senders; n++) {
+              const connection = await rawSoap(tenant);
+              // At once: a connection that asks nothing is closed before a slow machine has made them all.
+              connection.write(octets.subarray(0, -tail));
+              connections.push(connection);
+              sent.push({ connection, octets });
+            }
+          }
+          await settled(async () => (await tooMany(connections)) >= least);
+        };
+        const most = await meanwhile(sendAll());
         expect(await tooMany(connections)).to.be.within(least, 180);
         expect(most).to.be.lessThan(margin);
         for (const { connection, octets } of sent) connection.write(octets.subarray(-tail));
