@@ -77,7 +77,8 @@ export const rateHeaders = {
   'X-RateLimit-Reset': integerHeader('Seconds until all are available again.'),
 };
 
-export const errorSchemas: Record<string, JsonSchema> = {
+/** What is answered whatever was asked. */
+export const fixedSchemas: Record<string, JsonSchema> = {
   FieldError: {
     type: 'object',
     properties: {
@@ -98,16 +99,16 @@ export const errorSchemas: Record<string, JsonSchema> = {
     },
     required: ['error', 'message', 'request_id', 'errors'],
   },
-};
-
-export const pendingSchema: JsonSchema = {
-  type: 'object',
-  properties: {
-    status: { type: 'string', const: 'pending' },
-    authorization_request_id: { type: 'string' },
-    expires_at: { type: 'string', format: 'date-time', description: 'No approval counts after this instant.' },
+  PendingApproval: {
+    type: 'object',
+    properties: {
+      status: { type: 'string', const: 'pending' },
+      authorization_request_id: { type: 'string' },
+      expires_at: { type: 'string', format: 'date-time', description: 'No approval counts after this instant.' },
+      request_id: { type: 'string' },
+    },
+    required: ['status', 'authorization_request_id', 'expires_at', 'request_id'],
   },
-  required: ['status', 'authorization_request_id', 'expires_at'],
 };
 
 export const pendingExample = {

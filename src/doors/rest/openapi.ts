@@ -3,12 +3,11 @@ import type { Area, Method, Operation } from '../../core/operation.ts';
 import recordedExamples from './examples.json' with { type: 'json' };
 import { type JsonSchema, objectSchema } from './json-schema.ts';
 import {
-  errorSchemas,
   exampleRequestId,
+  fixedSchemas,
   headerParameters,
   introduction,
   pendingExample,
-  pendingSchema,
   rateHeaders,
   requestIdHeaders,
   securitySchemes,
@@ -17,7 +16,7 @@ import {
 /** The OpenAPI 3.1 description of the REST door: everything in it that can be derived from the operations is. */
 export function openApi(areas: readonly Area[], url: string) {
   const schemas = new SchemaBook();
-  schemas.addAll(Object.entries(errorSchemas));
+  schemas.addAll(Object.entries(fixedSchemas));
   const operations = areas.flatMap(area => area.operations);
   return {
     openapi: '3.1.1',
@@ -104,7 +103,7 @@ function operationObject(area: Area, op: Operation, schemas: SchemaBook) {
     parameters: [...inputParameters(op, input.schema, example), ...headersOf(op)],
     ...requestBody(op, input.schema, example),
     responses: {
-      200: answer('Done.', output.schema, example?.answer),
+      200: answer('Done.', withRequestId(output.schema), example?.answer),
       ...(!op.readOnly && { 202: held() }),
       ...Object.fromEntries(
         errorsByStatus(op).map(([status, found]) => [status, { $ref: referenceTo(status, found) }]),
@@ -177,11 +176,13 @@ const headerRefs = (names: object) =>
 const answer = (text: string, schema: JsonSchema, example: object | undefined, headers: object = {}) => ({
   description: text,
   headers: { ...headerRefs({ ...requestIdHeaders, ...rateHeaders }), ...headers },
-  content: json(withRequestId(schema), example && { ...example, request_id: exampleRequestId }),
+  content: json(schema, example && { ...example, request_id: exampleRequestId }),
 });
 
+const pendingReference = { $ref: '#/components/schemas/PendingApproval' };
+
 const held = () =>
-  answer('The request waits for approval. Poll the address in Location.', pendingSchema, pendingExample, {
+  answer('The request waits for approval. Poll the address in Location.', pendingReference, pendingExample, {
     Location: { description: 'Where its state can be read.', schema: { type: 'string' } },
   });
 

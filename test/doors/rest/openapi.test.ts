@@ -117,6 +117,14 @@ describe('the OpenAPI document', () => {
     expect(document.components.schemas.Error.required).to.include('request_id');
   });
 
+  it('has one name for what waits for approval, so that a generated client has one type for it', () => {
+    const held = operations
+      .filter(op => !op.readOnly)
+      .map(op => document.paths[op.path][op.method.toLowerCase()].responses[202].content['application/json'].schema);
+    expect(new Set(held.map(schema => schema.$ref))).to.deep.equal(new Set(['#/components/schemas/PendingApproval']));
+    expect(document.components.schemas.PendingApproval.required).to.include('request_id');
+  });
+
   it('describes path members as path parameters and everything else once', () => {
     for (const op of operations) {
       const { parameters, requestBody } = document.paths[op.path][op.method.toLowerCase()];
