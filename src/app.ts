@@ -19,6 +19,7 @@ import type { Keyring } from './core/seal.ts';
 import type { Services, Settings } from './core/services.ts';
 import { SigningIdentity } from './core/signing-identity.ts';
 import { readTrustFiles, trustFiles } from './core/trust-files.ts';
+import { openStored } from './db/blobs.ts';
 import { UsedOnce } from './db/once.ts';
 import { type Database, openDatabase } from './db/orm.ts';
 import { foreignKeys } from './db/reseal.ts';
@@ -40,7 +41,7 @@ import { IdempotencyRecord } from './run/idempotency.ts';
 import { approvalJobs } from './run/jobs.ts';
 import type { Parts } from './run/request.ts';
 import { createRun, type Run } from './run/run.ts';
-import { chainAuditTrail, measure, purgeUsedKeys } from './upkeep.ts';
+import { chainAuditTrail, measure, purgeUnownedBlobs, purgeUsedKeys } from './upkeep.ts';
 
 /** Every table's entity. */
 export const entities = [...areaEntities, IdempotencyRecord, JobRow];
@@ -86,9 +87,11 @@ export async function openCore(config: ReadyConfig, outside: Outside = {}): Prom
   if (config.production) await refuseDevelopment(config, db);
   const log = outside.log ?? createLog(config.logLevel);
   const outbound = outside.outbound ?? createOutbound({ ca: config.webhookCa });
+  const keyring = await keyringOf(config, db);
   const services: Services = {
     clock,
-    keyring: await keyringOf(config, db),
+    keyring,
+    openStored: openStored(db, keyring),
     trust: new TrustStore(() => trustOf(config), new OcspAnswers({ outbound, log })),
     identity: new SigningIdentity(() => ({
       ...reread(config.signing),
@@ -138,6 +141,7 @@ export async function startApp(config: ReadyConfig, outside: Outside = {}): Prom
     ...areaJobs,
     ...approvalJobs(parts),
     purgeUsedKeys(db),
+    purgeUnownedBlobs(db),
     tellExpiring(db),
     resealing(parts),
   ]);
@@ -286,6 +290,7 @@ function settingsOf(config: ReadyConfig): Settings {
     mxHost: config.mxHost,
     approvalWindow: config.approvalWindow,
     dataRegion: config.dataRegion,
+    maxMailBytes: config.maxMailBytes,
     relay: config.relay,
   };
 }

@@ -70,6 +70,7 @@ export const variables = z.object({
   BASTION_MX_HOST: z.string().default('mx.bastion.example'),
   BASTION_APPROVAL_WINDOW: z.coerce.number().int().min(5).max(300).default(60),
   BASTION_RATE_LIMIT: z.coerce.number().int().min(1).default(600),
+  BASTION_MAX_MAIL_MB: z.coerce.number().int().min(1).max(100).default(25),
   BASTION_DATA_REGION: z
     .string()
     .regex(/^[a-z][a-z0-9-]{1,15}$/, 'must be 2 to 16 of a-z, 0-9 and -, a letter first')
@@ -124,6 +125,8 @@ export interface Config {
   approvalWindow: number;
   /** Requests a minute and key. */
   rateLimit: number;
+  /** Octets that one mail may hold. */
+  maxMailBytes: number;
   dataRegion: string | undefined;
   logLevel: string;
 }
@@ -168,6 +171,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     mxHost: v.BASTION_MX_HOST,
     approvalWindow: v.BASTION_APPROVAL_WINDOW,
     rateLimit: v.BASTION_RATE_LIMIT,
+    maxMailBytes: v.BASTION_MAX_MAIL_MB * 1024 * 1024,
     dataRegion: v.BASTION_DATA_REGION,
     logLevel: v.BASTION_LOG_LEVEL,
   };

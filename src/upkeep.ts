@@ -6,6 +6,7 @@ import { type JobDefinition, job } from './core/job.ts';
 import type { Metrics } from './core/metrics.ts';
 import type { Services } from './core/services.ts';
 import { chainAudit } from './db/audit-chain.ts';
+import { purgeUnowned } from './db/blobs.ts';
 import { UsedOnce } from './db/once.ts';
 import type { Database } from './db/orm.ts';
 import { presentable, read } from './db/transaction.ts';
@@ -49,6 +50,17 @@ export function purgeUsedKeys(db: Database): JobDefinition {
     retry: [],
     every: 600,
     handle: async () => void (await new UsedOnce(db).purge()),
+  });
+}
+
+/** Deletes the files of requests that were never finished. */
+export function purgeUnownedBlobs(db: Database): JobDefinition {
+  return job({
+    name: 'blobs.purge_unowned',
+    data: z.object({}),
+    retry: [],
+    every: 600,
+    handle: () => purgeUnowned(db),
   });
 }
 

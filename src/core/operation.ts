@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/core';
 import type { z } from 'zod';
 import type { Caller } from './caller.ts';
+import { hasBinaries } from './schema.ts';
 import type { Services } from './services.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -118,6 +119,10 @@ export function operation<I extends z.ZodObject, O extends z.ZodObject, P = unde
   const pathParameters = [...path.matchAll(/\{(\w+)\}/g)].map(match => match[1]!);
   for (const parameter of pathParameters) {
     if (!(parameter in definition.input.shape)) throw new Error(`${definition.soap}: ${parameter} is not an input`);
+  }
+  // Held files belong to the acting organisation: what works in another could not adopt them.
+  if (pathParameters.includes('org_id') && hasBinaries(definition.input)) {
+    throw new Error(`${definition.soap}: files go with the acting organisation only`);
   }
   return {
     ...(definition as unknown as Definition<z.ZodObject, z.ZodObject, unknown>),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { Content, OctetContent } from './content.ts';
 import { idPattern } from './ids.ts';
 
 /**
@@ -44,8 +45,21 @@ export const count = () => z.int().min(0);
 /** An IPv4 or IPv6 address or CIDR block, as text; its rule stands in core/addresses. */
 export const addressBlock = () => z.string().trim().min(2).max(49);
 
-/** Bytes: base64 in JSON (`format: byte`); over SOAP base64, XOP, or an attached part named by contentId and sha256. */
-export const binary = () => z.base64().meta({ format: 'byte', contentEncoding: 'base64', binary: true });
+/**
+ * A file: base64 in JSON (`format: byte`); over SOAP base64, XOP, or an attached part named by contentId and sha256. What a door
+ * could not stream, it hands over as the base64 text.
+ */
+export const binary = () =>
+  z
+    .unknown()
+    .transform((value, { issues }): Content => {
+      if (value instanceof Content) return value;
+      const text = z.base64().safeParse(value, { reportInput: true });
+      if (text.success) return new OctetContent(Buffer.from(text.data, 'base64'));
+      issues.push(...(text.error.issues as z.core.$ZodRawIssue[]));
+      return z.NEVER;
+    })
+    .meta({ type: 'string', format: 'byte', contentEncoding: 'base64', binary: true });
 
 /** A value that appears in no log, audit detail or authorization text; there it is replaced by its hash. */
 export const secret = <T extends z.ZodType>(schema: T) => schema.meta({ ...schema.meta(), secret: true });
@@ -85,14 +99,27 @@ export function timestamp(date: Date): string {
 }
 
 /**
- * The value as it may be shown and logged: every secret and binary member replaced by `sha256:` and the hex SHA-256 of its
- * octets (base64 decoded, or UTF-8), everything else as it is.
+ * The parsed value as it may be shown and logged: every secret and file replaced by `sha256:` and the hex SHA-256 of its octets
+ * (a secret's in UTF-8), everything else as it is.
  */
 export function withHashes(schema: z.ZodType, value: unknown): unknown {
   return mapMarked(schema, value, (marks, marked) => {
-    if (marks.binary) return hashOf(Buffer.from(String(marked), 'base64'));
-    return hashOf(Buffer.from(typeof marked === 'string' ? marked : JSON.stringify(marked), 'utf8'));
+    if (marks.binary) return `sha256:${(marked as Content).sha256}`;
+    const text = typeof marked === 'string' ? marked : JSON.stringify(marked);
+    return `sha256:${createHash('sha256').update(text, 'utf8').digest('hex')}`;
   });
+}
+
+/** The value with something else in the place of each file. */
+export function withFiles(schema: z.ZodType, value: unknown, replace: (file: unknown) => unknown): unknown {
+  return mapMarked(schema, value, (marks, marked) => (marks.binary ? replace(marked) : marked));
+}
+
+/** The files of a parsed value. */
+export function filesOf(schema: z.ZodType, value: unknown): Content[] {
+  const files: Content[] = [];
+  withFiles(schema, value, file => files.push(file as Content));
+  return files;
 }
 
 /** The value without its secrets: what is kept of an answer whose secrets are shown once. */
@@ -134,8 +161,4 @@ function mapMarked(schema: z.ZodType, value: unknown, replace: (marks: Marks, va
 function unwrap(schema: z.ZodType): z.ZodType {
   const wrapped = schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault;
   return wrapped ? unwrap(schema.unwrap() as z.ZodType) : schema;
-}
-
-function hashOf(octets: Buffer): string {
-  return `sha256:${createHash('sha256').update(octets).digest('hex')}`;
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Authority } from './authority.ts';
 import type { TrustStore } from './certificates.ts';
 import type { Clock } from './clock.ts';
+import type { OpenStored } from './content.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outbound } from './outbound.ts';
 import type { Keyring } from './seal.ts';
@@ -20,6 +21,8 @@ export interface Settings {
   readonly approvalWindow: number;
   /** Data region this node serves; undefined serves all. */
   readonly dataRegion: string | undefined;
+  /** Octets that one mail may hold, body and attachments together. */
+  readonly maxMailBytes: number;
   /** Outgoing relay for mail. */
   readonly relay: {
     readonly host: string;
@@ -37,6 +40,7 @@ export interface Settings {
 export interface Services {
   readonly clock: Clock;
   readonly keyring: Keyring;
+  readonly openStored: OpenStored;
   readonly trust: TrustStore;
   readonly identity: SigningIdentity;
   /** Signs SOAP answers to partners who ask for ECDSA, when `identity` has an RSA key. */

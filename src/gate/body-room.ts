@@ -21,6 +21,12 @@ export class BodyRoom {
   }
 }
 
+/** Of one body: what is in memory, and what lies on the disk. */
+export interface BodyLeases {
+  readonly room: BodyLease;
+  readonly disk: BodyLease;
+}
+
 export class BodyLease implements Disposable {
   readonly #room: Room;
   readonly #sender: string;

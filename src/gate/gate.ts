@@ -10,7 +10,7 @@ import type { UsedOnce } from '../db/once.ts';
 import type { Database, EntityManager } from '../db/orm.ts';
 import { AllowedAddresses } from './allowed-addresses.ts';
 import { type Arrival, arrivalOf, isProxy } from './arrival.ts';
-import { type BodyLease, BodyRoom } from './body-room.ts';
+import { type BodyLeases, BodyRoom } from './body-room.ts';
 import { guardConnections } from './connections.ts';
 import {
   type Claimed,
@@ -60,6 +60,7 @@ export class Gate {
   readonly #limits: Limits;
   readonly #strangers: Strangers;
   readonly #bodies = new BodyRoom(capacities.bodies);
+  readonly #spooled = new BodyRoom(capacities.spooled);
   readonly #noted = new Map<string, number>();
   #noting: Promise<unknown> = Promise.resolve();
 
@@ -124,9 +125,9 @@ export class Gate {
   }
 
   /** Step 3: the certificate's bucket, before the body is asked for; answers the room that the body may take. */
-  admitBody({ thumbprint }: Pick<RequestCertificate, 'thumbprint'>): BodyLease {
+  admitBody({ thumbprint }: Pick<RequestCertificate, 'thumbprint'>): BodyLeases {
     this.#limits.admitCertificate(thumbprint);
-    return this.#bodies.open(thumbprint);
+    return { room: this.#bodies.open(thumbprint), disk: this.#spooled.open(thumbprint) };
   }
 
   /** The certificate so named with which the identified organisation, or one above it, signs requests now; else 401. */

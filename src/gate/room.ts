@@ -2,8 +2,10 @@ const mebi = 1024 * 1024;
 
 /** What this node keeps in hand for others at one time. */
 export const capacities = {
-  /** Octets of request bodies: two of the largest from one certificate; decoding takes about three times that. */
+  /** Octets of request bodies in memory: two of the largest from one certificate; decoding takes about three times that. */
   bodies: 320 * mebi,
+  /** Octets of attachments on the disk: three of the largest messages from one certificate. */
+  spooled: 2048 * mebi,
   /** Connections of one listener from addresses that stand in some allowlist, and from all others. */
   callers: 1536,
   strangers: 512,

@@ -3,7 +3,7 @@ import type { Caller } from '../core/caller.ts';
 import { normalizeThumbprint, thumbprintOf } from '../core/certificates.ts';
 import { Refusal } from '../core/errors.ts';
 import type { Arrival } from './arrival.ts';
-import type { BodyLease } from './body-room.ts';
+import type { BodyLeases } from './body-room.ts';
 import { type CertificateReference, isNamedBy } from './certificate-selection.ts';
 import type { Gate } from './gate.ts';
 import type { Identified, RequestCertificate } from './identity.ts';
@@ -30,7 +30,12 @@ export function soapGate(gate: Gate) {
     if (!arrival) throw new Error('the address was not admitted');
     return arrival;
   };
-  const leases = new WeakMap<IncomingMessage, BodyLease>();
+  const leases = new WeakMap<IncomingMessage, BodyLeases>();
+  const leasesOf = ({ request }: Visit): BodyLeases => {
+    const admitted = leases.get(request);
+    if (!admitted) throw new Error('the body was not admitted');
+    return admitted;
+  };
   /** Once a message: one whose key stands in the envelope is counted before that is read, and identified after. */
   const admitBody = ({ request }: Visit, certificate: Pick<RequestCertificate, 'thumbprint'>): void => {
     if (!leases.has(request)) leases.set(request, gate.admitBody(certificate));
@@ -55,11 +60,8 @@ export function soapGate(gate: Gate) {
       return identity;
     },
 
-    room({ request }: Visit): BodyLease {
-      const lease = leases.get(request);
-      if (!lease) throw new Error('the body was not admitted');
-      return lease;
-    },
+    room: (visit: Visit) => leasesOf(visit).room,
+    disk: (visit: Visit) => leasesOf(visit).disk,
 
     actsForAnother({ key, acting }: Identified): boolean {
       return acting?.at(-1)?.path !== (key.boundPath ?? key.organizationPath);

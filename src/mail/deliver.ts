@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
+import type { Message } from './dkim.ts';
 
 /** The relay that mail leaves through. TLS is not a choice: from the first byte, or STARTTLS before anything is said. */
 export interface Relay {
@@ -55,15 +56,15 @@ const timeouts = { connectionTimeout: 15_000, greetingTimeout: 15_000, socketTim
 export async function deliver(
   relay: Relay,
   envelope: Envelope,
-  message: Buffer,
+  message: Message,
   { name, signal }: { name: string; signal?: AbortSignal },
 ): Promise<Outcome> {
-  const source = Readable.from([message], { objectMode: false });
+  const source = Readable.from(message.open(), { objectMode: false });
   const connection = connect(relay, name);
   const abort = () => connection.close();
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    const info = await session(connection, relay, envelope, source, message.length);
+    const info = await session(connection, relay, envelope, source, message.size);
     return accepted(envelope, info);
   } catch (error) {
     return failed(envelope, error as SmtpError, source.readableEnded);

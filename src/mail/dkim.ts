@@ -1,4 +1,4 @@
-import { createPrivateKey, hash, sign } from 'node:crypto';
+import { createHash, createPrivateKey, hash, sign } from 'node:crypto';
 
 /** A signing key of the sender's domain: RSA (RFC 6376) or Ed25519 (RFC 8463), PKCS#8 PEM. */
 export interface DkimKey {
@@ -14,17 +14,52 @@ const signedNames = [
 /** Named once more than they are there, so that nobody can add another (RFC 6376 8.15). */
 const sealedNames = ['from', 'to', 'subject', 'date', 'reply-to', 'cc'];
 
+/** A message whose octets are read as often as wanted, and are the same each time. */
+export interface Message {
+  readonly size: number;
+  open(): AsyncIterable<Buffer>;
+}
+
 /**
  * DKIM signatures, relaxed/relaxed, one for each key, in front of the message. The message has CRLF line ends. The time in
- * the signature is the given one, so that the same message gets the same signatures.
+ * the signature is the given one, so that the same message gets the same signatures. It is read once to be signed, and again
+ * each time it is sent, since the signatures stand before what they sign.
  */
-export function signMessage(message: Buffer, keys: readonly DkimKey[], signedAt: Date): Buffer {
-  const end = message.indexOf('\r\n\r\n');
-  if (end < 0) throw new Error('the message has no body to sign');
-  const headers = message.toString('latin1', 0, end).split(/\r\n(?![ \t])/);
-  const bodyHash = hash('sha256', Buffer.from(relaxedBody(message.toString('latin1', end + 4)), 'latin1'), 'base64');
-  const signatures = keys.map(key => signature(headers, bodyHash, key, signedAt));
-  return Buffer.concat([Buffer.from(signatures.join(''), 'latin1'), message]);
+export async function signMessage(
+  unsigned: Message['open'],
+  keys: readonly DkimKey[],
+  signedAt: Date,
+): Promise<Message> {
+  const { headers, bodyHash, size } = await measure(unsigned());
+  const signatures = Buffer.from(keys.map(key => signature(headers, bodyHash, key, signedAt)).join(''), 'latin1');
+  return {
+    size: signatures.length + size,
+    async *open() {
+      yield signatures;
+      yield* unsigned();
+    },
+  };
+}
+
+async function measure(octets: AsyncIterable<Buffer>): Promise<{ headers: string[]; bodyHash: string; size: number }> {
+  const body = new RelaxedBody();
+  let head = '';
+  let headers: string[] | undefined;
+  let size = 0;
+  for await (const chunk of octets) {
+    size += chunk.length;
+    if (headers) {
+      body.update(chunk.toString('latin1'));
+      continue;
+    }
+    head += chunk.toString('latin1');
+    const end = head.indexOf('\r\n\r\n');
+    if (end < 0) continue;
+    headers = head.slice(0, end).split(/\r\n(?![ \t])/);
+    body.update(head.slice(end + 4));
+  }
+  if (!headers) throw new Error('the message has no body to sign');
+  return { headers, bodyHash: body.digest(), size };
 }
 
 function signature(headers: readonly string[], bodyHash: string, key: DkimKey, signedAt: Date): string {
@@ -55,12 +90,28 @@ function relaxedHeader(header: string): string {
     .trim()}`;
 }
 
-/** RFC 6376 section 3.4.4. In two passes that look at every octet once: the body is a stranger's. */
-function relaxedBody(body: string): string {
-  const lines = body.replace(/[ \t]+/g, ' ').replaceAll(' \r\n', '\r\n');
-  let end = lines.endsWith(' ') ? lines.length - 1 : lines.length;
-  while (end >= 2 && lines.startsWith('\r\n', end - 2)) end -= 2;
-  return end === 0 ? '' : `${lines.slice(0, end)}\r\n`;
+/** RFC 6376 section 3.4.4, while the body flows by. */
+class RelaxedBody {
+  readonly #sum = createHash('sha256');
+  /** White space and line ends since the last visible character: what follows decides whether they count. */
+  #held: string[] = [];
+  #isEmpty = true;
+
+  update(text: string): void {
+    let end = text.length;
+    while (end > 0 && ' \t\r\n'.includes(text[end - 1]!)) end -= 1;
+    if (end === 0) return void this.#held.push(text);
+    const seen = this.#held.join('') + text.slice(0, end);
+    this.#held = [text.slice(end)];
+    this.#isEmpty = false;
+    this.#sum.update(seen.replace(/[ \t]+/g, ' ').replaceAll(' \r\n', '\r\n'), 'latin1');
+  }
+
+  /** base64 */
+  digest(): string {
+    if (!this.#isEmpty) this.#sum.update('\r\n');
+    return this.#sum.digest('base64');
+  }
 }
 
 const folded = (base64: string): string => base64.replace(/.{72}(?=.)/g, '$&\r\n ');

@@ -5,6 +5,7 @@ import { emit } from '../db/outbox.ts';
 import { restrict } from '../db/restrict.ts';
 import { ancestorPaths, bindTenant } from '../db/tenancy.ts';
 import { read, transaction } from '../db/transaction.ts';
+import { withStoredFiles } from './files.ts';
 import { type Claim, finish } from './idempotency.ts';
 import type { Organization, Output, Parts, Request } from './request.ts';
 import { stillAllowed } from './standing.ts';
@@ -22,24 +23,26 @@ export interface Companions {
 
 const prepareDeadlineMs = 10_000;
 
-/** check -> prepare -> transaction -> handle -> audit row -> checked output -> commit. */
+/** check -> prepare -> files -> transaction -> handle -> audit row -> checked output -> commit. */
 export async function execute(parts: Parts, request: Request, companions: Companions = {}): Promise<Output> {
   await check(parts, request);
   const prepared = await prepare(parts, request);
   const { db } = parts;
   const tenant = { ...request.organization, reach: request.caller.organization.path };
   if (request.op.readOnly) return read(db, tenant, em => handle(parts, request, prepared, em));
-  return transaction(db, tenant, async em => {
-    const system = beside(em);
-    await companions.before?.(system);
-    await stillAllowed(parts, system, request);
-    const output = await handle(parts, request, prepared, em);
-    await em.flush();
-    await writeAudit(em, entryOf(request, 'done', { output, customerApprovalIds: companions.customerApprovalIds }));
-    if (companions.claim) await finish(system, parts.services.keyring, request.op, companions.claim, { output });
-    await companions.after?.(system, output);
-    return output;
-  });
+  return withStoredFiles(parts, request, stored =>
+    transaction(db, tenant, async em => {
+      const system = beside(em);
+      await companions.before?.(system);
+      await stillAllowed(parts, system, request);
+      const output = await handle(parts, stored, prepared, em);
+      await em.flush();
+      await writeAudit(em, entryOf(request, 'done', { output, customerApprovalIds: companions.customerApprovalIds }));
+      if (companions.claim) await finish(system, parts.services.keyring, request.op, companions.claim, { output });
+      await companions.after?.(system, output);
+      return output;
+    }),
+  );
 }
 
 /** The same transaction, seen without the tenant filter: for the rows that this path itself keeps. */

@@ -11,9 +11,9 @@ import { canonicalJson } from '../core/canonical-json.ts';
 import { Refusal } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import { isSensitive } from '../core/operation.ts';
-import { timestamp, withHashes } from '../core/schema.ts';
+import { filesOf, timestamp, withHashes } from '../core/schema.ts';
 import { writeAudit } from '../db/audit.ts';
-import { writeBlob } from '../db/blobs.ts';
+import { adopt, writeBlob } from '../db/blobs.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
 import { freezeCaller } from './frozen.ts';
@@ -37,7 +37,7 @@ export async function needsApproval(parts: Parts, { op, caller, organization, in
 const rulesFor = (em: EntityManager, ...paths: string[]) =>
   Promise.all([...new Set(paths)].map(path => approvalRules(em, path)));
 
-/** Freezes the request, sealed, with its caller; the job that asks for approval commits with it. */
+/** Freezes the request, sealed, with its caller and its stored files; the job that asks for approval commits with it. */
 export async function hold(parts: Parts, request: Request, claim?: Claim): Promise<string> {
   const { services, db } = parts;
   const { op, caller, organization, input } = request;
@@ -51,6 +51,7 @@ export async function hold(parts: Parts, request: Request, claim?: Claim): Promi
     const expiresAt = new Date(now.getTime() + Math.min(...windows) * 1000);
     const row = { id: newId('areq', now.getTime()), organizationId: caller.organization.id };
     const authorization = authorizationText(row.id, request, now, expiresAt);
+    for (const file of filesOf(op.input, input)) await adopt(em, file, row.id);
     em.create(AuthorizationRequest, {
       ...row,
       operation: op.soap,
@@ -62,7 +63,7 @@ export async function hold(parts: Parts, request: Request, claim?: Claim): Promi
       path: caller.request.path,
       digest: digestOf(authorization),
       authorization: sealAuthorization(services.keyring, row, authorization),
-      inputBlob: await writeBlob(em, services.keyring, row.organizationId, Buffer.from(JSON.stringify(input))),
+      inputBlob: await writeBlob(em, services.keyring, row.organizationId, row.id, Buffer.from(JSON.stringify(input))),
       caller: freezeCaller(caller, organization, claim),
       customerApprovalIds: [],
       quorum: Math.max(...rules.map(rule => rule.quorum)),

@@ -5,7 +5,7 @@ import { canonicalJson } from '../core/canonical-json.ts';
 import { type ErrorCode, type FieldError, Refusal } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import type { Operation } from '../core/operation.ts';
-import { withoutSecrets } from '../core/schema.ts';
+import { withHashes, withoutSecrets } from '../core/schema.ts';
 import type { Keyring } from '../core/seal.ts';
 import { hash, id, idOf, instant, line, oneOf, sealed } from '../db/columns.ts';
 import type { Database, EntityManager } from '../db/orm.ts';
@@ -72,7 +72,7 @@ export async function begin(
     op.soap,
     caller.idempotencyKey,
   ]);
-  const stated = canonicalJson(input);
+  const stated = canonicalJson(withHashes(op.input, input));
   const now = await db.now();
   return transaction(db, caller.organization, async em => {
     const known = await em.findOne(IdempotencyRecord, { requestKey });

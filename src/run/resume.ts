@@ -1,9 +1,12 @@
-import { end } from '../areas/approvals/ending.ts';
+import { createHash } from 'node:crypto';
+import { dropInput, end, take } from '../areas/approvals/ending.ts';
 import { AuthorizationRequest } from '../areas/approvals/entities.ts';
 import { openAuthorization, sealOutcome } from '../areas/approvals/outcome.ts';
+import type { Content } from '../core/content.ts';
 import { Refusal } from '../core/errors.ts';
+import { filesOf, withFiles } from '../core/schema.ts';
 import { writeAudit } from '../db/audit.ts';
-import { readBlob } from '../db/blobs.ts';
+import { readBlob, StoredContent } from '../db/blobs.ts';
 import type { EntityManager } from '../db/orm.ts';
 import { read, transaction } from '../db/transaction.ts';
 import { execute } from './execute.ts';
@@ -38,8 +41,11 @@ export async function resume(parts: Parts, id: string): Promise<void> {
     await execute(parts, request, {
       claim,
       customerApprovalIds: row.customerApprovalIds,
-      before: system => take(system, row, 'executed', parts),
-      after: (system, output) => keep(system, parts, row, { output }),
+      before: system => takeForExecution(system, row, parts),
+      async after(system, output) {
+        await dropInput(system, row);
+        await keep(system, parts, row, { output });
+      },
     });
   } catch (error) {
     if (error instanceof AlreadyTaken) return;
@@ -51,23 +57,38 @@ export async function resume(parts: Parts, id: string): Promise<void> {
 const find = (parts: Parts, id: string) => read(parts.db, 'system', em => em.findOne(AuthorizationRequest, { id }));
 
 async function thaw(parts: Parts, row: AuthorizationRequest): Promise<{ request: Request; claim: Claim | undefined }> {
-  const { keyring } = parts.services;
+  const { keyring, openStored } = parts.services;
   const op = parts.operations.find(candidate => candidate.soap === row.operation);
   if (!op) throw new Error(`no operation ${row.operation}`);
   const { caller, organization, claim } = thawCaller(row.caller);
   const blob = await read(parts.db, caller.organization, em =>
     readBlob(em, keyring, row.organizationId, row.inputBlob),
   );
-  const request = { op, caller, organization, input: JSON.parse(blob.toString('utf8')) as Record<string, unknown> };
+  const input = withFiles(op.input, JSON.parse(blob.toString('utf8')), file => {
+    const reference = file as ReturnType<StoredContent['toJSON']>;
+    return new StoredContent(reference, row.id, () => openStored(row.organizationId, reference.blob));
+  }) as Request['input'];
+  const request = { op, caller, organization, input };
+  for (const file of filesOf(op.input, input)) {
+    if (!(await isAsMeasured(file))) throw new Error(`a file of ${row.id} is not what was approved`);
+  }
   const text = authorizationText(row.id, request, row.requestedAt, row.expiresAt);
   const intact = text === openAuthorization(keyring, row) && digestOf(text) === row.digest;
   if (!intact) throw new Error(`${row.id} is not what was approved`);
   return { request, claim };
 }
 
-async function take(system: EntityManager, row: AuthorizationRequest, state: 'executed' | 'failed', parts: Parts) {
-  const taken = await end(system, row, { state: 'approved' }, { state, finishedAt: await parts.db.now() });
-  if (!taken) throw new AlreadyTaken();
+/** The text that was approved holds hashes: what they are of is looked at again. */
+async function isAsMeasured(file: Content): Promise<boolean> {
+  const sum = createHash('sha256');
+  for await (const octets of file.open()) sum.update(octets);
+  return sum.digest('hex') === file.sha256;
+}
+
+/** The input stays until the operation has adopted its files. */
+async function takeForExecution(system: EntityManager, row: AuthorizationRequest, { db }: Parts) {
+  const change = { state: 'executed', finishedAt: await db.now() } as const;
+  if (!(await take(system, row, { state: 'approved' }, change))) throw new AlreadyTaken();
 }
 
 async function keep(
@@ -89,7 +110,8 @@ async function fail(
 ) {
   const { code, message, errors } = refusal;
   await transaction(parts.db, 'system', async em => {
-    await take(em, row, 'failed', parts);
+    const change = { state: 'failed', finishedAt: await parts.db.now() } as const;
+    if (!(await end(em, row, { state: 'approved' }, change))) throw new AlreadyTaken();
     await keep(em, parts, row, { refusal: { code, message, errors } });
     if (claim) await settleRefusal(em, parts.services.keyring, request.op, claim, refusal);
     await writeAudit(em, entryOf(request, 'refused', { refusal, authorizationRequestId: row.id }));

@@ -6,6 +6,7 @@ import { holdsScope } from '../core/scopes.ts';
 import { transaction } from '../db/transaction.ts';
 import { act } from './act.ts';
 import { check, execute } from './execute.ts';
+import { withStoredFiles } from './files.ts';
 import { type Held, hold, needsApproval, outcomeOf } from './hold.ts';
 import { begin, type Claim, replay, settleRefusal } from './idempotency.ts';
 import { parseInput } from './parse.ts';
@@ -63,7 +64,8 @@ async function run(parts: Parts, op: Operation, caller: Caller, read: ReadInput)
 async function perform(parts: Parts, request: Request, claim?: Claim): Promise<Held> {
   if (!(await needsApproval(parts, request))) return { kind: 'done', output: await execute(parts, request, { claim }) };
   await check(parts, request);
-  return outcomeOf(parts, request, await hold(parts, request, claim));
+  const id = await withStoredFiles(parts, request, stored => hold(parts, stored, claim));
+  return outcomeOf(parts, request, id);
 }
 
 /** The same request under the same Idempotency-Key happens once and answers alike. */

@@ -185,7 +185,7 @@ class Target implements AsyncDisposable {
     const services = {
       // Stands still: the messages are signed once.
       clock: { now: () => now },
-      settings: { soapUrl: 'https://soap.example' },
+      settings: { soapUrl: 'https://soap.example', maxMailBytes: 25_000_000 },
       log: pino({ level: 'error' }, { write: line => void errors.push(line) }),
       metrics: createMetrics(),
       identity: { privateKey: bastion.privateKey, certificatePem: bastion.certificate.toString() },
@@ -260,6 +260,7 @@ function openGate(partner: Partner): SoapGate<object> {
     spend: async () => {},
     refused: () => {},
     room: () => room.open('partner'),
+    disk: () => room.open('partner'),
     count: async () => ({ headers: {}, retryAfter: undefined }),
     caller: () => ({}) as never,
   };

@@ -63,7 +63,7 @@ describe('the master key is rotated', function () {
     await kit.settle();
     await transaction(kit.app.db, { id: kit.tenant.id, path: kit.tenant.id }, async em => {
       for (let n = 0; n < many; n++) {
-        await writeBlob(em, kit.app.services.keyring, kit.tenant.id, Buffer.from(`blob ${n}`));
+        await writeBlob(em, kit.app.services.keyring, kit.tenant.id, 'msg_1', Buffer.from(`blob ${n}`));
       }
     });
     const columns = sealedColumns(kit.app.db).map(({ table, column }) => `${table}.${column}`);

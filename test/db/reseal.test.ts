@@ -25,7 +25,7 @@ describe('resealing', () => {
   afterEach(() => close());
 
   const write = (keyring: Keyring, text: string) =>
-    transaction(db, acme, em => writeBlob(restrict(em, acme.id), keyring, acme.id, Buffer.from(text)));
+    transaction(db, acme, em => writeBlob(restrict(em, acme.id), keyring, acme.id, 'row_1', Buffer.from(text)));
   const open = async (keyring: Keyring, id: string) =>
     String(await read(db, acme, em => readBlob(restrict(em, acme.id), keyring, acme.id, id)));
   const reseal = (from = '') => transaction(db, 'system', em => resealBatch(em, after, chunks, from));

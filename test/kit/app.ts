@@ -223,6 +223,7 @@ const startSink = (set: CertificateSet, rules: SinkRules): Promise<RelaySink> =>
   RelaySink.start({
     certificate: set.server.certificate,
     key: set.server.key,
+    maxBytes: 160 * 1024 * 1024,
     recipient: address => rules.recipient?.(address),
     message: mail => rules.message?.(mail),
   });

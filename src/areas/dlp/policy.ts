@@ -1,3 +1,4 @@
+import type { Content } from '../../core/content.ts';
 import { Refusal } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import type { TenantEntityManager } from '../../core/operation.ts';
@@ -12,10 +13,10 @@ export interface Finding {
   readonly length: number;
 }
 
-export interface Content {
+export interface Scanned {
   readonly subject: string;
   readonly html: string;
-  readonly attachments: readonly { readonly filename: string; readonly content: Buffer }[];
+  readonly attachments: readonly { readonly filename: string; readonly content: Content }[];
 }
 
 export interface Verdict {
@@ -28,7 +29,7 @@ export interface Verdict {
  * verdict and there are no findings. Scanning by a profile belongs to the DLP engine; until a server has one, content
  * under such a policy is refused, because passing it on unscanned would be a false promise.
  */
-export function applyPolicy(policy: Pick<DlpPolicy, 'onMatch' | 'profileId'>, _content: Content): Verdict {
+export function applyPolicy(policy: Pick<DlpPolicy, 'onMatch' | 'profileId'>, _content: Scanned): Verdict {
   if (policy.profileId !== null) {
     throw new Refusal('unavailable', 'The policy scans content by a profile, and this server has no scan engine.');
   }

@@ -105,6 +105,7 @@ async function postpone(act: ActContext, { id, attempts }: SecureMessage): Promi
 const storageOf = ({ em, services, organization }: ActContext) => ({
   em,
   keyring: services.keyring,
+  openStored: services.openStored,
   organization: organization.id,
 });
 

@@ -8,12 +8,12 @@ import { Domain, Organization } from '../organizations/entities.ts';
 import { eventTypes, messageStatuses, recipientStatuses, SecureMessage, SecureMessageEvent } from './entities.ts';
 import {
   Attachment,
-  decodeAttachments,
   domainOf,
   lifetime,
   maxAttachments,
   maxBodyCharacters,
   maxRecipients,
+  requireRoom,
   requireUnique,
 } from './rules.ts';
 import { openSubject, store } from './store.ts';
@@ -53,7 +53,9 @@ export const sendSecureEmail = operation({
       .optional()
       .describe('Lifetime in seconds; 30 days when absent.'),
     allow_recall: z.boolean().optional().describe('Whether the sender may recall the message; true when absent.'),
-    attachments: list(Attachment, maxAttachments).optional().describe('Files; 25 MB together with the body.'),
+    attachments: list(Attachment, maxAttachments)
+      .optional()
+      .describe('Files; 25 MB together with the body, unless the operator allows more.'),
   }),
   output: named('SecureEmailReceipt', {
     message_id: id('msg'),
@@ -63,9 +65,16 @@ export const sendSecureEmail = operation({
     expires_at: dateTime(),
     allow_recall: z.boolean(),
   }),
-  async handle({ em, organization, now, enqueue, services }, input) {
+  async check({ services }, input) {
     requireUnique(input.to);
-    const attachments = decodeAttachments(input.body_html, input.attachments ?? []);
+    requireRoom(input.body_html, input.attachments ?? [], services.settings.maxMailBytes);
+  },
+  async handle({ em, organization, now, enqueue, services }, input) {
+    const attachments = (input.attachments ?? []).map(({ filename, content_type, content }) => ({
+      filename,
+      contentType: content_type.toLowerCase(),
+      content,
+    }));
     const domain = await verifiedDomain(em, input.from);
     const policy = await policyOf(em, organization.id, input.policy, now);
     const { action } = applyPolicy(policy, { subject: input.subject, html: input.body_html, attachments });

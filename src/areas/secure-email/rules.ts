@@ -2,8 +2,6 @@ import type { z } from 'zod';
 import { invalid } from '../../core/errors.ts';
 import { binary, line, named } from '../../core/schema.ts';
 
-/** Octets of the body and the attachments together, after base64. */
-export const maxContentBytes = 25 * 1024 * 1024;
 export const maxBodyCharacters = 2_000_000;
 export const maxRecipients = 100;
 export const maxAttachments = 50;
@@ -29,18 +27,10 @@ export const Attachment = named('SecureEmailAttachment', {
   content: binary().describe('The file.'),
 });
 
-/** Decodes what the schema found well-formed, and holds it to the total. */
-export function decodeAttachments(html: string, attachments: readonly z.output<typeof Attachment>[]) {
-  const decoded = attachments.map(({ filename, content_type, content }) => ({
-    filename,
-    contentType: content_type.toLowerCase(),
-    content: Buffer.from(content, 'base64'),
-  }));
-  const total = decoded.reduce((sum, { content }) => sum + content.length, Buffer.byteLength(html));
-  if (total > maxContentBytes) {
-    throw invalid('attachments', `body and attachments together exceed ${maxContentBytes} octets`, 'too_large');
-  }
-  return decoded;
+/** Body and attachments together, before they are put in base64. */
+export function requireRoom(html: string, attachments: readonly z.output<typeof Attachment>[], most: number): void {
+  const total = attachments.reduce((sum, { content }) => sum + content.size, Buffer.byteLength(html));
+  if (total > most) throw invalid('attachments', `body and attachments together exceed ${most} octets`, 'too_large');
 }
 
 /** Lower-cased, because nobody runs two mailboxes that differ in case alone, and a recipient must not get two copies. */

@@ -1,9 +1,10 @@
+import type { Content, OpenStored } from '../../core/content.ts';
 import { newId } from '../../core/ids.ts';
 import type { ActContext } from '../../core/job.ts';
 import type { TenantEntityManager } from '../../core/operation.ts';
 import type { Keyring, Place } from '../../core/seal.ts';
-import { readBlob, writeBlob } from '../../db/blobs.ts';
-import type { Attachment, Outgoing } from '../../mail/compose.ts';
+import { adopt, readBlob, writeBlob } from '../../db/blobs.ts';
+import type { Outgoing } from '../../mail/compose.ts';
 import type { DkimKey } from '../../mail/dkim.ts';
 import { Domain, DomainKey } from '../organizations/entities.ts';
 import { type eventTypes, SecureMessage, SecureMessageEvent, type StoredAttachment } from './entities.ts';
@@ -17,7 +18,11 @@ interface NewMessage {
   readonly to: readonly string[];
   readonly subject: string;
   readonly body_html: string;
-  readonly attachments: readonly Attachment[];
+  readonly attachments: readonly {
+    readonly filename: string;
+    readonly contentType: string;
+    readonly content: Content;
+  }[];
   readonly policyId: string;
   readonly dlpAction: 'allow' | 'encrypt' | 'quarantine';
   readonly allowRecall: boolean;
@@ -41,15 +46,14 @@ export async function store(
   const status = mail.dlpAction === 'quarantine' ? 'quarantined' : 'queued';
   const attachments: StoredAttachment[] = [];
   for (const { filename, contentType, content } of mail.attachments) {
-    const blob = await writeBlob(em, keyring, organization, content);
-    attachments.push({ filename, contentType, size: content.length, blob });
+    attachments.push({ filename, contentType, size: content.size, blob: await adopt(em, content, id) });
   }
   const message = em.create(SecureMessage, {
     id,
     from: mail.from,
     recipients: mail.to.map(address => ({ address, status, reply: null })),
     subject: keyring.sealText(place('subject'), mail.subject),
-    bodyBlob: await writeBlob(em, keyring, organization, Buffer.from(mail.body_html, 'utf8')),
+    bodyBlob: await writeBlob(em, keyring, organization, id, Buffer.from(mail.body_html, 'utf8')),
     attachments: keyring.sealText(place('attachments'), JSON.stringify(attachments)),
     messageId: `<${id}@${mail.domain}>`,
     status,
@@ -67,14 +71,13 @@ export async function store(
   return message;
 }
 
-/** The mail as it is composed: whole, with the keys that sign it. */
-export async function load({ em, keyring, organization }: Storage, message: SecureMessage): Promise<Outgoing> {
+/** The mail as it is composed: its files to be read when it is sent, and the keys that sign it. */
+export async function load(
+  { em, keyring, organization, openStored }: Storage & { readonly openStored: OpenStored },
+  message: SecureMessage,
+): Promise<Outgoing> {
   const place = placeOf(organization, message.id);
   const stored = JSON.parse(keyring.openText(place('attachments'), message.attachments)) as StoredAttachment[];
-  const attachments: Attachment[] = [];
-  for (const { filename, contentType, blob } of stored) {
-    attachments.push({ filename, contentType, content: await readBlob(em, keyring, organization, blob) });
-  }
   return {
     from: message.from,
     to: message.recipients.map(({ address }) => address),
@@ -82,7 +85,11 @@ export async function load({ em, keyring, organization }: Storage, message: Secu
     html: (await readBlob(em, keyring, organization, message.bodyBlob)).toString('utf8'),
     messageId: message.messageId,
     date: message.createdAt,
-    attachments,
+    attachments: stored.map(({ filename, contentType, blob }) => ({
+      filename,
+      contentType,
+      open: () => openStored(organization, blob),
+    })),
     dkim: await dkimKeys({ em, keyring, organization }, domainOf(message.from)),
   };
 }

@@ -30,7 +30,7 @@ export async function authenticate(gate: Gate, request: Request, response: Respo
   if (policy.signature_version_2 && headers.version !== 2) {
     throw new Refusal('signature_invalid', 'This certificate must sign with Bastion-Signature-Version 2.');
   }
-  const lease = gate.admitBody(identified.certificate);
+  const { room: lease } = gate.admitBody(identified.certificate);
   response.locals.lease = lease;
 
   if (request.headers.expect !== undefined) response.writeContinue();

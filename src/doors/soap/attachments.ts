@@ -2,35 +2,30 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Content } from '../../core/content.ts';
 import type { IncomingPart } from './multipart.ts';
 import { canonicalHeaders } from './part-headers.ts';
 import { malformed, refuse } from './refuse.ts';
 import type { SignedAttachment } from './verify.ts';
 
-/** An attachment that has been read to its end and is kept until its spool is closed. */
+/** An attachment that has been read to its end. */
 export interface SpooledPart {
   /** Without angle brackets. */
   readonly contentId: string;
-  /** Octets, the transfer encoding undone. */
-  readonly size: number;
-  /** Hex. */
-  readonly sha256: string;
+  /** The octets, the transfer encoding undone; there until the spool is closed. */
+  readonly content: Content;
   /** base64, as the message's signature reckons it, if it speaks of this part. */
   readonly signedDigest: string | undefined;
-  /** The content from its start, as often as wanted. */
-  content(): Readable;
 }
 
-const keptInMemory = 256 * 1024;
-
 /**
- * The attachments of one message; `await using`, or close it, when the operation is done. Small parts stay in memory; larger
- * ones go to files that have no name and vanish with the process.
+ * The attachments of one message, one after the other in a file that has no name and vanishes with the process; `await using`, or
+ * close it, when the operation is done.
  */
 export class Spool implements AsyncDisposable {
   readonly #directory: string;
-  readonly #files: FileHandle[] = [];
+  #file: FileHandle | undefined;
+  #end = 0;
 
   constructor(directory: string = tmpdir()) {
     this.#directory = directory;
@@ -38,56 +33,65 @@ export class Spool implements AsyncDisposable {
 
   /** Reads the part to its end. `signed`: what the signature says about it. */
   async keep(part: IncomingPart, signed?: SignedAttachment): Promise<SpooledPart> {
-    const sha256 = createHash('sha256');
+    const sum = createHash('sha256');
     const signedHash = signed && createHash(signed.hash);
     if (signed?.complete) signedHash!.update(canonicalHeaders(part.headers));
-    const held: Buffer[] = [];
-    let file: FileHandle | undefined;
-    let size = 0;
+    this.#file ??= await namelessFile(this.#directory);
+    const start = this.#end;
     for await (const chunk of part.content) {
-      size += chunk.length;
-      sha256.update(chunk);
+      sum.update(chunk);
       signedHash?.update(chunk);
-      if (file === undefined && size > keptInMemory) {
-        file = await this.#file();
-        await write(file, Buffer.concat(held.splice(0)));
-      }
-      if (file === undefined) held.push(chunk);
-      else await write(file, chunk);
+      await write(this.#file, chunk, this.#end);
+      this.#end += chunk.length;
     }
     return {
       contentId: part.contentId,
-      size,
-      sha256: sha256.digest('hex'),
+      content: new SpooledContent(this.#file, start, this.#end - start, sum.digest('hex')),
       signedDigest: signedHash?.digest('base64'),
-      content: () =>
-        file === undefined ? Readable.from(held, { objectMode: false }) : Readable.from(readAll(file, size)),
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#files.splice(0).map(file => file.close()));
-  }
-
-  async #file(): Promise<FileHandle> {
-    const path = join(this.#directory, `bastion-${randomUUID()}`);
-    const file = await open(path, 'wx+', 0o600);
-    this.#files.push(file);
-    await rm(path);
-    return file;
+    await this.#file?.close();
+    this.#file = undefined;
   }
 }
 
-async function write(file: FileHandle, octets: Buffer): Promise<void> {
-  for (let at = 0; at < octets.length; ) at += (await file.write(octets, at)).bytesWritten;
+async function namelessFile(directory: string): Promise<FileHandle> {
+  const path = join(directory, `bastion-${randomUUID()}`);
+  const file = await open(path, 'wx+', 0o600);
+  await rm(path);
+  return file;
 }
 
-async function* readAll(file: FileHandle, size: number): AsyncGenerator<Buffer> {
-  for (let at = 0; at < size; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(65_536, size - at)), 0, undefined, at);
-    if (bytesRead === 0) throw new Error('a spooled attachment is shorter than it was');
-    yield buffer.subarray(0, bytesRead);
-    at += bytesRead;
+async function write(file: FileHandle, octets: Buffer, position: number): Promise<void> {
+  for (let at = 0; at < octets.length; ) {
+    at += (await file.write(octets, at, octets.length - at, position + at)).bytesWritten;
+  }
+}
+
+class SpooledContent extends Content {
+  readonly size: number;
+  readonly sha256: string;
+  readonly #file: FileHandle;
+  readonly #start: number;
+
+  constructor(file: FileHandle, start: number, size: number, sha256: string) {
+    super();
+    this.size = size;
+    this.sha256 = sha256;
+    this.#file = file;
+    this.#start = start;
+  }
+
+  async *open(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < this.size; ) {
+      const room = Buffer.allocUnsafe(Math.min(65_536, this.size - at));
+      const { bytesRead } = await this.#file.read(room, 0, room.length, this.#start + at);
+      if (bytesRead === 0) throw new Error('a spooled attachment is shorter than it was');
+      yield room.subarray(0, bytesRead);
+      at += bytesRead;
+    }
   }
 }
 
@@ -100,8 +104,8 @@ export interface AttachmentClaim {
 
 /**
  * Joins what the signed Body names with what came: each part is named exactly once, and bound by the signature's own
- * cid: reference, by a SHA-256 in the Body, or by the digest of the Body with the part in its place. A part that nothing signed speaks of may have been put there,
- * or exchanged, on the way.
+ * cid: reference, by a SHA-256 in the Body, or by the digest of the Body with the part in its place. A part that nothing signed
+ * speaks of may have been put there, or exchanged, on the way.
  *
  * @param signed from `SignedBody.attachments`
  * @param reconstituted from `SignedBody.reconstituted`
@@ -123,7 +127,8 @@ export function bindAttachments(
     if (signature === undefined && sha256 === undefined && !reconstituted.has(contentId)) {
       refuse('an attachment is bound by nothing');
     }
-    if (sha256 !== undefined && sha256.toLowerCase() !== part.sha256) refuse('the SHA-256 of an attachment differs');
+    if (sha256 !== undefined && sha256.toLowerCase() !== part.content.sha256)
+      refuse('the SHA-256 of an attachment differs');
     if (signature !== undefined && part.signedDigest !== signature.digest) {
       refuse('the signed digest of an attachment differs');
     }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { OctetContent } from '../../core/content.ts';
 import { escapeAttribute } from './canonical.ts';
 import { commonNamespace, type Field, type SoapOperation, type SoapType, type Structure, xmlSchema } from './model.ts';
 import { writeScalar } from './values.ts';
@@ -81,7 +82,7 @@ class Encoder {
   }
 
   #binary(name: string, declaration: string, value: unknown): string {
-    const octets = Buffer.from(String(value), 'base64');
+    const octets = value instanceof OctetContent ? value.octets : Buffer.from(String(value), 'base64');
     if (!this.#attach) return `<${name}${declaration}>${octets.toString('base64')}</${name}>`;
     const sha256 = createHash('sha256').update(octets).digest('hex');
     const contentId = escapeAttribute(this.#attach(octets));

@@ -11,7 +11,7 @@ import { Spool } from './attachments.ts';
 import { treeOctets } from './envelope.ts';
 import { withElementNames } from './faults.ts';
 import { commonNamespace, type SoapArea, type SoapOperation } from './model.ts';
-import { type IncomingMessage, readMessage } from './multipart.ts';
+import { type IncomingMessage, messageLimits, readMessage } from './multipart.ts';
 import { checkPolicy, type Partner } from './partner.ts';
 import { ReceivedParts } from './received-parts.ts';
 import { type AnswerSigner, type Asked, answer, type Reply, signedFault, strangerFault } from './reply.ts';
@@ -38,8 +38,10 @@ export interface SoapGate<Identity> {
   identify(visit: Visit, claimed: { apiKey: string; orgId: string | undefined }): Promise<Identity>;
   /** Of whoever did not become a caller: to be counted and logged. */
   refused(visit: Visit, refusal: Refusal): void;
-  /** Where the message's octets are counted, once its certificate has been; closed when they are needed no more. */
+  /** Where the envelope's octets are counted, once its certificate has been; closed when they are needed no more. */
   room(visit: Visit): BodyLease;
+  /** The same of the attachments', which lie on the disk. */
+  disk(visit: Visit): BodyLease;
   /** Whether the identity acts on another organisation than the one that its key is of. */
   actsForAnother(identity: Identity): boolean;
   /** The signer, if it is a certificate that the organisation (any, when not known yet) signs requests with. */
@@ -113,8 +115,13 @@ class Journey<I> {
     const claimed = await this.#admit();
     const early = claimed.apiKey === undefined ? undefined : await this.#identify(claimed);
     using room = gate.room(this.#visit);
+    using disk = gate.disk(this.#visit);
+    const counting = { by: room };
     this.#visit.proceed();
-    const message = await this.#read(room);
+    const message = await this.#read(octets => counting.by.take(octets));
+    // So much will the tree of the envelope take, which is built before anybody is proven.
+    room.take(treeOctets(message.root.octets));
+    counting.by = disk;
     using body = await this.#verify(early, message);
     const { identity, partner } = await this.#prove(early, claimed, body);
     const asked = { body, partner, related: message.root.contentId !== undefined, now: services.clock.now() };
@@ -170,12 +177,11 @@ class Journey<I> {
     return this.#parts.gate.identify(this.#visit, { apiKey, orgId });
   }
 
-  /** What comes takes room, and so will the tree of the envelope, which is built before anybody is proven. */
-  async #read(room: BodyLease): Promise<IncomingMessage> {
+  #read(take: (octets: number) => void): Promise<IncomingMessage> {
     const { request } = this.#visit;
-    const message = await readMessage(request, request.headers['content-type'], octets => room.take(octets));
-    room.take(treeOctets(message.root.octets));
-    return message;
+    // In base64 a part takes a third more; where mails are small, other messages still have room for their envelope.
+    const total = Math.max(messageLimits.total, this.#parts.services.settings.maxMailBytes * 1.5);
+    return readMessage(request, request.headers['content-type'], take, { ...messageLimits, total });
   }
 
   #verify(early: I | undefined, message: IncomingMessage): Promise<SignedBody<Partner>> {
@@ -229,7 +235,7 @@ class Journey<I> {
    */
   async #decode({ namespace, name, request }: SoapOperation, body: SignedBody, parts: ReceivedParts) {
     try {
-      const input = await parts.putInto(await body.decode({ namespace, name, request }));
+      const input = parts.putInto(await body.decode({ namespace, name, request }));
       return () => input;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

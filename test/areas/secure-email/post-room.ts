@@ -6,13 +6,16 @@ import { secureEmailEntities } from '../../../src/areas/secure-email/entities.ts
 import { deliverSecureEmail } from '../../../src/areas/secure-email/jobs.ts';
 import { newId } from '../../../src/core/ids.ts';
 import type { ActContext, JobContext } from '../../../src/core/job.ts';
-import type { HandleContext, Operation } from '../../../src/core/operation.ts';
+import type { HandleContext, Operation, ReadingContext } from '../../../src/core/operation.ts';
 import { Keyring } from '../../../src/core/seal.ts';
 import type { Services } from '../../../src/core/services.ts';
+import { openStored } from '../../../src/db/blobs.ts';
 import { restrict } from '../../../src/db/restrict.ts';
 import { transaction } from '../../../src/db/transaction.ts';
 import type { RelaySink } from '../../../src/development/relay-sink.ts';
 import type { Relay } from '../../../src/mail/deliver.ts';
+import { withStoredFiles } from '../../../src/run/files.ts';
+import type { Request } from '../../../src/run/request.ts';
 import { freshDatabase } from '../../kit/database.ts';
 
 export interface Tenant {
@@ -96,7 +99,12 @@ export class PostRoom {
   /** Runs an operation as `run` does after access and approval. */
   async call(op: Operation, organization: Tenant, input: Record<string, unknown>): Promise<Record<string, unknown>> {
     const parsed = op.input.parse(input);
-    const answer = await this.act(organization, context => op.handle(context as HandleContext, parsed, undefined));
+    await op.check?.({ services: this.#services() } as ReadingContext, parsed);
+    const request = { op, organization, input: parsed } as unknown as Request;
+    const parts = { db: this.#store.db, services: this.#services() };
+    const answer = await withStoredFiles(parts, request, ({ input: stored }) =>
+      this.act(organization, context => op.handle(context as HandleContext, stored, undefined)),
+    );
     return (op.output as z.ZodObject).parse(answer);
   }
 
@@ -133,8 +141,14 @@ export class PostRoom {
   }
 
   #services(): Services {
-    const settings = { relay: this.relay, mxHost: 'mx.bastion.example' };
-    return { keyring: this.#keyring, clock: { now: () => this.now }, settings } as unknown as Services;
+    const settings = { relay: this.relay, mxHost: 'mx.bastion.example', maxMailBytes: 25 * 1024 * 1024 };
+    const keyring = this.#keyring;
+    return {
+      keyring,
+      openStored: openStored(this.#store.db, keyring),
+      clock: { now: () => this.now },
+      settings,
+    } as unknown as Services;
   }
 }
 

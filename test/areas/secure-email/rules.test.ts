@@ -1,11 +1,6 @@
 import { expect } from 'chai';
-import {
-  Attachment,
-  decodeAttachments,
-  domainOf,
-  maxContentBytes,
-  requireUnique,
-} from '../../../src/areas/secure-email/rules.ts';
+import { Attachment, domainOf, requireRoom, requireUnique } from '../../../src/areas/secure-email/rules.ts';
+import { OctetContent } from '../../../src/core/content.ts';
 import { Refusal } from '../../../src/core/errors.ts';
 
 const attachment = (change: object) => ({
@@ -56,10 +51,11 @@ describe('the rules of secure mail', () => {
     expect(isAttachment({ path: '/etc/passwd' })).to.equal(false);
   });
 
-  it('takes 25 MB of body and attachments together, and not an octet more', () => {
-    const content = Buffer.alloc(maxContentBytes - 1).toString('base64');
-    expect(decodeAttachments('x', [attachment({ content })])).to.have.length(1);
-    expect(refusalOf(() => decodeAttachments('xy', [attachment({ content })])).errors[0]).to.include({
+  it('takes so much of body and attachments together, and not an octet more', () => {
+    const most = 1000;
+    const files = [{ ...attachment({}), content: new OctetContent(Buffer.alloc(most - 2)) }];
+    requireRoom('ü', files, most);
+    expect(refusalOf(() => requireRoom('üx', files, most)).errors[0]).to.include({
       field: 'attachments',
       code: 'too_large',
     });

@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
+import { OctetContent } from '../../../src/core/content.ts';
 import { Refusal } from '../../../src/core/errors.ts';
 import { bindAttachments, Spool, type SpooledPart } from '../../../src/doors/soap/attachments.ts';
 import type { IncomingPart } from '../../../src/doors/soap/multipart.ts';
@@ -23,7 +25,16 @@ function part(contentId: string, content: Buffer): IncomingPart {
 }
 
 async function octetsOf(spooled: SpooledPart): Promise<Buffer> {
-  return Buffer.concat(await spooled.content().toArray());
+  return buffer(spooled.content.open());
+}
+
+/** What a descriptor leads to; the listing itself is closed by now. */
+function link(fd: string): string {
+  try {
+    return readlinkSync(fd);
+  } catch {
+    return '';
+  }
 }
 
 describe('the spool', () => {
@@ -39,12 +50,32 @@ describe('the spool', () => {
       const content = randomBytes(size);
       const signed = { hash: 'sha512', digest: '', complete: false } as const;
       const kept = await spool.keep(part('one', content), signed);
-      expect([kept.contentId, kept.size, kept.sha256]).to.deep.equal(['one', size, hex(content)]);
+      expect([kept.contentId, kept.content.size, kept.content.sha256]).to.deep.equal(['one', size, hex(content)]);
       expect(kept.signedDigest).to.equal(base64('sha512', content));
       expect((await octetsOf(kept)).equals(content)).to.equal(true);
       expect((await octetsOf(kept)).equals(content)).to.equal(true);
     });
   }
+
+  it('keeps several apart', async () => {
+    await using spool = new Spool(folder);
+    const contents = [randomBytes(70_000), Buffer.alloc(0), randomBytes(10)];
+    const kept = [];
+    for (const [index, content] of contents.entries()) kept.push(await spool.keep(part(String(index), content)));
+    const read = await Promise.all(kept.map(octetsOf));
+    expect(read.map(octets => octets.toString('hex'))).to.deep.equal(contents.map(each => each.toString('hex')));
+  });
+
+  it('gives its room on the disk back when it is closed, read or not', async () => {
+    const open = () => readdirSync('/proc/self/fd').map(fd => link(`/proc/self/fd/${fd}`));
+    const spooled = () => open().filter(name => name.startsWith(folder)).length;
+    {
+      await using spool = new Spool(folder);
+      await spool.keep(part('one', randomBytes(1_000_000)));
+      expect(spooled()).to.equal(1);
+    }
+    expect(spooled()).to.equal(0);
+  });
 
   it('leaves no name on the disk, not even while a large part is kept', async () => {
     await using spool = new Spool(folder);
@@ -59,12 +90,8 @@ describe('attachments are bound', () => {
 
   const spooled = (contentId: string, octets: Buffer = content): SpooledPart => ({
     contentId,
-    size: octets.length,
-    sha256: hex(octets),
+    content: new OctetContent(octets),
     signedDigest: base64('sha256', octets),
-    content: () => {
-      throw new Error('binding does not read');
-    },
   });
   const signed = (...contentIds: string[]): Map<string, SignedAttachment> =>
     new Map(contentIds.map(id => [id, { hash: 'sha256', digest: base64('sha256', content), complete: false }]));

@@ -33,7 +33,7 @@ describe('the SOAP door over mutual TLS', () => {
     const { ca, server: tls, signing, partner } = await certificates();
     const services = {
       clock: { now: () => new Date() },
-      settings: { soapUrl: '' },
+      settings: { soapUrl: '', maxMailBytes: 25_000_000 },
       log: pino({ level: 'silent' }),
       metrics: createMetrics(),
       identity: { privateKey: signing.privateKey, certificatePem: signing.certificate },
@@ -47,6 +47,7 @@ describe('the SOAP door over mutual TLS', () => {
       spend: async () => {},
       refused: () => {},
       room: () => new BodyRoom(Number.POSITIVE_INFINITY).open('partner'),
+      disk: () => new BodyRoom(Number.POSITIVE_INFINITY).open('partner'),
       count: async () => ({ headers: {}, retryAfter: undefined }),
       caller: () => ({}) as never,
     };

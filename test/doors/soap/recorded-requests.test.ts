@@ -48,7 +48,7 @@ describe('recorded requests of foreign clients', () => {
     const { signing } = await certificates();
     const services = {
       clock: { now: () => now },
-      settings: { soapUrl: 'https://127.0.0.1' },
+      settings: { soapUrl: 'https://127.0.0.1', maxMailBytes: 25_000_000 },
       log: pino({ level: 'info' }, { write: line => void logged.push(line) }),
       metrics: createMetrics(),
       identity: { privateKey: signing.privateKey, certificatePem: signing.certificate },
@@ -66,6 +66,7 @@ describe('recorded requests of foreign clients', () => {
       refused: ({ requestId }, refusal) =>
         new Strangers(services).refused({ door: 'soap', requestId, address: undefined }, refusal),
       room: () => new BodyRoom(Number.POSITIVE_INFINITY).open('partner'),
+      disk: () => new BodyRoom(Number.POSITIVE_INFINITY).open('partner'),
       count: async () => ({ headers: {}, retryAfter: undefined }),
       caller: () => ({}) as never,
     };

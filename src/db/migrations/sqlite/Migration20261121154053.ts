@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121142100 extends Migration {
-  override name = 'Migration20261121142100';
+export class Migration20261121154053 extends Migration {
+  override name = 'Migration20261121154053';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -106,8 +106,12 @@ export class Migration20261121142100 extends Migration {
     );
 
     this.addSql(
-      `create table \`blobs\` (\`id\` text not null primary key, \`size\` bigint not null, \`chunks\` bigint not null, \`created_at\` datetime not null, \`organization_id\` text not null);`,
+      `create table \`blobs\` (\`id\` text not null primary key, \`owner_id\` text null, \`size\` bigint not null, \`chunks\` bigint not null, \`created_at\` datetime not null, \`organization_id\` text not null);`,
     );
+    this.addSql(
+      `create index \`blobs_organization_id_owner_id_index\` on \`blobs\` (\`organization_id\`, \`owner_id\`);`,
+    );
+    this.addSql(`create index \`blobs_owner_id_created_at_index\` on \`blobs\` (\`owner_id\`, \`created_at\`);`);
     this.addSql(`create unique index \`blobs_organization_id_id_unique\` on \`blobs\` (\`organization_id\`, \`id\`);`);
 
     this.addSql(

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121142100 extends Migration {
-  override name = 'Migration20261121142100';
+export class Migration20261121154053 extends Migration {
+  override name = 'Migration20261121154053';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -106,8 +106,12 @@ export class Migration20261121142100 extends Migration {
     );
 
     this.addSql(
-      `create table \`blobs\` (\`id\` varchar(40) not null, \`size\` bigint not null, \`chunks\` bigint not null, \`created_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
+      `create table \`blobs\` (\`id\` varchar(40) not null, \`owner_id\` varchar(40) null, \`size\` bigint not null, \`chunks\` bigint not null, \`created_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
     );
+    this.addSql(
+      `alter table \`blobs\` add index \`blobs_organization_id_owner_id_index\` (\`organization_id\`, \`owner_id\`);`,
+    );
+    this.addSql(`alter table \`blobs\` add index \`blobs_owner_id_created_at_index\` (\`owner_id\`, \`created_at\`);`);
     this.addSql(`alter table \`blobs\` add unique \`blobs_organization_id_id_unique\` (\`organization_id\`, \`id\`);`);
 
     this.addSql(
