@@ -16,7 +16,6 @@ import type { Output } from './request.ts';
 const day = 24 * 60 * 60 * 1000;
 /** A run that dies leaves its record in flight; after this another may take it. Longer than any request waits. */
 const grip = 60 * 1000;
-const purpose = 'idempotency';
 
 /** The first answer to an Idempotency-Key, kept for 24 hours (draft-ietf-httpapi-idempotency-key-header). */
 export const IdempotencyRecord = tenantEntity({
@@ -26,8 +25,8 @@ export const IdempotencyRecord = tenantEntity({
     id: id('idm'),
     /** SHA-256 over key, acting organisation, method, target, operation and the caller's Idempotency-Key. */
     requestKey: hash(),
-    /** Of the parsed input: the same key with another body is a mistake. Keyed, so that nobody can try what it was. */
-    inputHash: line(64),
+    /** SHA-256 of the parsed input: the same key with another body is a mistake. Sealed, so that nobody can try what it was. */
+    inputHash: sealed(),
     state: oneOf('in_flight', 'held', 'done'),
     /** Names the run that works on it. */
     holder: line(36),
@@ -72,22 +71,21 @@ export async function begin(
     op.soap,
     caller.idempotencyKey,
   ]);
-  const stated = canonicalJson(withHashes(op.input, input));
+  const inputHash = sha256(withHashes(op.input, input));
   const now = await db.now();
   return transaction(db, caller.organization, async em => {
     const known = await em.findOne(IdempotencyRecord, { requestKey });
-    if (known && known.expiresAt > now) return resumeRecord(em, keyring, known, stated, now);
+    if (known && known.expiresAt > now) return resumeRecord(em, keyring, known, inputHash, now);
     if (known) await em.nativeDelete(IdempotencyRecord, { id: known.id });
-    const inputHash = keyring.mac(purpose, caller.organization.id, stated).toString('base64url');
-    return { kind: 'first', claim: await insert(em, caller, requestKey, inputHash, now) } as const;
+    return { kind: 'first', claim: await insert(em, keyring, caller, { requestKey, inputHash }, now) } as const;
   });
 }
 
 async function insert(
   em: EntityManager,
+  keyring: Keyring,
   caller: Caller,
-  requestKey: string,
-  inputHash: string,
+  { requestKey, inputHash }: { requestKey: string; inputHash: string },
   now: Date,
 ): Promise<Claim> {
   const holder = randomUUID();
@@ -98,7 +96,7 @@ async function insert(
       id: recordId,
       organizationId: caller.organization.id,
       requestKey,
-      inputHash,
+      inputHash: keyring.sealText(placeOf('input_hash', recordId, caller.organization.id), inputHash),
       state: 'in_flight',
       holder,
       heldUntil: new Date(now.getTime() + grip),
@@ -115,21 +113,21 @@ async function resumeRecord(
   em: EntityManager,
   keyring: Keyring,
   record: IdempotencyRecord,
-  stated: string,
+  inputHash: string,
   now: Date,
 ): Promise<Begun> {
-  const kept = Buffer.from(record.inputHash, 'base64url');
-  if (!keyring.verify(purpose, record.organizationId, stated, kept)) throw new Refusal('idempotency_conflict');
+  const first = keyring.openText(placeOf('input_hash', record.id, record.organizationId), record.inputHash);
+  if (first !== inputHash) throw new Refusal('idempotency_conflict');
   if (record.state === 'done') return { kind: 'answered', answer: openAnswer(keyring, record) };
-  const { id: recordId, organizationId, holder: first } = record;
+  const { id: recordId, organizationId, holder: holding } = record;
   if (record.state === 'held') {
-    const claim = { recordId, organizationId, holder: first };
+    const claim = { recordId, organizationId, holder: holding };
     return { kind: 'joined', claim, authorizationRequestId: record.authorizationRequestId! };
   }
   const holder = randomUUID();
   const taken = await em.nativeUpdate(
     IdempotencyRecord,
-    { id: recordId, state: 'in_flight', holder: first, heldUntil: { $lte: now } },
+    { id: recordId, state: 'in_flight', holder: holding, heldUntil: { $lte: now } },
     { holder, heldUntil: new Date(now.getTime() + grip) },
   );
   if (taken === 0) throw takenOver();
@@ -166,7 +164,7 @@ async function keep(
     { id: claim.recordId, organizationId: claim.organizationId, holder: claim.holder },
     {
       state: 'done',
-      answer: keyring.sealText(placeOf(claim.recordId, claim.organizationId), JSON.stringify(kept)),
+      answer: keyring.sealText(placeOf('answer', claim.recordId, claim.organizationId), JSON.stringify(kept)),
     },
   );
   return stored === 1;
@@ -213,12 +211,12 @@ export function replay(answer: Answer): Output {
 }
 
 function openAnswer(keyring: Keyring, record: IdempotencyRecord): Answer {
-  return JSON.parse(keyring.openText(placeOf(record.id, record.organizationId), record.answer!)) as Answer;
+  return JSON.parse(keyring.openText(placeOf('answer', record.id, record.organizationId), record.answer!)) as Answer;
 }
 
-const placeOf = (row: string, organization: string) => ({
+const placeOf = (column: string, row: string, organization: string) => ({
   table: 'idempotency_records',
-  column: 'answer',
+  column,
   row,
   organization,
 });

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121154053 extends Migration {
-  override name = 'Migration20261121154053';
+export class Migration20261121155341 extends Migration {
+  override name = 'Migration20261121155341';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -167,7 +167,7 @@ export class Migration20261121154053 extends Migration {
     );
 
     this.addSql(
-      `create table \`idempotency_records\` (\`id\` text not null primary key, \`request_key\` text not null, \`input_hash\` text not null, \`state\` text not null, \`holder\` text not null, \`held_until\` datetime not null, \`authorization_request_id\` text null, \`answer\` mediumblob null, \`expires_at\` datetime not null, \`organization_id\` text not null);`,
+      `create table \`idempotency_records\` (\`id\` text not null primary key, \`request_key\` text not null, \`input_hash\` mediumblob not null, \`state\` text not null, \`holder\` text not null, \`held_until\` datetime not null, \`authorization_request_id\` text null, \`answer\` mediumblob null, \`expires_at\` datetime not null, \`organization_id\` text not null);`,
     );
     this.addSql(`create index \`idempotency_records_expires_at_index\` on \`idempotency_records\` (\`expires_at\`);`);
     this.addSql(

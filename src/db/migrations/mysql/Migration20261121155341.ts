@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261121154053 extends Migration {
-  override name = 'Migration20261121154053';
+export class Migration20261121155341 extends Migration {
+  override name = 'Migration20261121155341';
 
   override up(): void | Promise<void> {
     this.addSql(
@@ -169,7 +169,7 @@ export class Migration20261121154053 extends Migration {
     );
 
     this.addSql(
-      `create table \`idempotency_records\` (\`id\` varchar(40) not null, \`request_key\` varchar(64) not null, \`input_hash\` varchar(64) not null, \`state\` varchar(40) not null, \`holder\` varchar(36) not null, \`held_until\` datetime(3) not null, \`authorization_request_id\` varchar(40) null, \`answer\` mediumblob null, \`expires_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
+      `create table \`idempotency_records\` (\`id\` varchar(40) not null, \`request_key\` varchar(64) not null, \`input_hash\` mediumblob not null, \`state\` varchar(40) not null, \`holder\` varchar(36) not null, \`held_until\` datetime(3) not null, \`authorization_request_id\` varchar(40) null, \`answer\` mediumblob null, \`expires_at\` datetime(3) not null, \`organization_id\` varchar(40) not null, primary key (\`id\`)) default character set utf8mb4 collate utf8mb4_bin engine = InnoDB;`,
     );
     this.addSql(
       `alter table \`idempotency_records\` add index \`idempotency_records_expires_at_index\` (\`expires_at\`);`,
