@@ -99,7 +99,9 @@ function target(fd: string): string {
   }
 }
 
-describe('a mail with an attachment of 100 MiB', () => {
+describe('a mail with an attachment of 100 MiB', function () {
+  // A database server writes its octets several times over.
+  this.timeout(120_000);
   let kit: Kit;
   let partner: Partner;
   let agent: Agent;
@@ -179,7 +181,7 @@ describe('a mail with an attachment of 100 MiB', () => {
       expect(output, JSON.stringify(fault)).to.include({ status: 'queued' });
       const question = kit.responder.requests.at(-1)!;
       expect(question.authorization).to.contain(`"content":"sha256:${sha256}"`);
-      expect(grownMiB, 'MiB of memory more than before').to.be.below(120);
+      expect(grownMiB, 'MiB of memory more than before').to.be.below(200);
       // 25 to 30 ms, the client's own share included, where little else runs; a busy machine takes several times as long.
       expect(longestTurnMs, 'ms of CPU in one turn of the event loop').to.be.below(80);
 
