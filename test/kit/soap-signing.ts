@@ -12,7 +12,8 @@ import {
 } from '../../src/doors/soap/algorithms.ts';
 import { canonicalize } from '../../src/doors/soap/canonical.ts';
 import { ns, tokenType } from '../../src/doors/soap/namespaces.ts';
-import { parseXml, type XmlElement } from '../../src/doors/soap/tree.ts';
+import { parseXml } from '../../src/doors/soap/parse.ts';
+import type { XmlElement } from '../../src/doors/soap/tree.ts';
 import type { Signer } from '../../src/doors/soap/verify.ts';
 
 /** A partner's side of WS-Security: valid envelopes, and every kind of invalid one. */

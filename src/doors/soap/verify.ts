@@ -17,12 +17,13 @@ import { type Elsewhere, verifyElsewhere } from './envelope-threads.ts';
 import { decodeXml } from './lexical.ts';
 import type { RootPart } from './multipart.ts';
 import { ns } from './namespaces.ts';
+import { parseXml, type XmlLimits } from './parse.ts';
 import { malformed, refuse } from './refuse.ts';
 import { type AttachmentReference, type ElementReference, readSignature, type Signature } from './signature.ts';
 import type { Wrapped } from './thread-orders.ts';
 import { checkFreshness, readTimestamp, type Timestamp } from './timestamp.ts';
 import { certificatePart, certificatePartLimit, readSignerToken, type TokenReference } from './token.ts';
-import { attributeOf, childElements, isNamed, parseXml, textOf, type XmlElement, type XmlLimits } from './tree.ts';
+import { attributeOf, childElements, isNamed, textOf, type XmlElement } from './tree.ts';
 import { isReconstituted, type Reconstitution, reconstitution } from './xop.ts';
 
 /** Someone whose certificate the gate has accepted for signing requests. */

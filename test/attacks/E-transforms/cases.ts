@@ -6,7 +6,7 @@ import {
 } from '../../../src/doors/soap/algorithms.ts';
 import { canonicalizeToken } from '../../../src/doors/soap/canonical.ts';
 import { ns, tokenType } from '../../../src/doors/soap/namespaces.ts';
-import { parseXml } from '../../../src/doors/soap/tree.ts';
+import { parseXml } from '../../../src/doors/soap/parse.ts';
 import { type Attack, harmless, refused, type Scene } from '../../kit/hostile-soap.ts';
 import {
   type EnvelopeOptions,

@@ -6,7 +6,8 @@ import { XmlDocument } from 'libxml2-wasm';
 import { Refusal } from '../../../src/core/errors.ts';
 import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { decodeXml } from '../../../src/doors/soap/lexical.ts';
-import { parseXml, type XmlElement } from '../../../src/doors/soap/tree.ts';
+import { parseXml } from '../../../src/doors/soap/parse.ts';
+import type { XmlElement } from '../../../src/doors/soap/tree.ts';
 import { elementById } from '../../kit/soap-signing.ts';
 
 /** XML_C14N_EXCLUSIVE_1_0 of libxml2. */

@@ -5,7 +5,7 @@ import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { type AttachedParts, decodeAnswer, decodeRequest } from '../../../src/doors/soap/decode.ts';
 import { encodeAnswer, encodeRequest } from '../../../src/doors/soap/encode.ts';
 import { buildModel, commonNamespace } from '../../../src/doors/soap/model.ts';
-import { parseXml } from '../../../src/doors/soap/tree.ts';
+import { parseXml } from '../../../src/doors/soap/parse.ts';
 import { generate } from '../../../src/doors/soap/wsdl.ts';
 import { withPublishedSchema } from './published-schema.ts';
 import { sampleAreas } from './sample-areas.ts';

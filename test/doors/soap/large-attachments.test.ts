@@ -12,7 +12,7 @@ import { Blob, BlobChunk } from '../../../src/db/blobs.ts';
 import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { encodeRequest } from '../../../src/doors/soap/encode.ts';
 import { buildModel } from '../../../src/doors/soap/model.ts';
-import { parseXml } from '../../../src/doors/soap/tree.ts';
+import { parseXml } from '../../../src/doors/soap/parse.ts';
 import { type Kit, startKit } from '../../kit/app.ts';
 import { readAnswer } from '../../kit/soap-client.ts';
 import { elementById, type Partner, signedEnvelope, unsignedEnvelope } from '../../kit/soap-signing.ts';

@@ -5,7 +5,8 @@ import { expect } from 'chai';
 import { decodeXml } from '../../../src/doors/soap/lexical.ts';
 import { readMessage } from '../../../src/doors/soap/multipart.ts';
 import { ns } from '../../../src/doors/soap/namespaces.ts';
-import { attributeOf, isNamed, parseXml, type XmlElement } from '../../../src/doors/soap/tree.ts';
+import { parseXml } from '../../../src/doors/soap/parse.ts';
+import { attributeOf, isNamed, type XmlElement } from '../../../src/doors/soap/tree.ts';
 import {
   byLibxml2,
   byUs,

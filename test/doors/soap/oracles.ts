@@ -7,7 +7,8 @@ import { XmlElement as Libxml2Element, XmlDocument } from 'libxml2-wasm';
 import { ExclusiveCanonicalization } from 'xml-crypto';
 import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { ns } from '../../../src/doors/soap/namespaces.ts';
-import { parseXml, type XmlElement } from '../../../src/doors/soap/tree.ts';
+import { parseXml } from '../../../src/doors/soap/parse.ts';
+import type { XmlElement } from '../../../src/doors/soap/tree.ts';
 import { randomDocument, seeded } from '../../kit/random-xml.ts';
 import { newPartner, signedEnvelope } from '../../kit/soap-signing.ts';
 

@@ -6,8 +6,8 @@ import { DOMParser } from '@xmldom/xmldom';
 import { expect } from 'chai';
 import { SignedXml } from 'xml-crypto';
 import { ns } from '../../../src/doors/soap/namespaces.ts';
+import { parseXml } from '../../../src/doors/soap/parse.ts';
 import { createEnvelopeSigner, type SignedAnswer } from '../../../src/doors/soap/sign.ts';
-import { parseXml } from '../../../src/doors/soap/tree.ts';
 import { verifyEnvelope } from '../../../src/doors/soap/verify.ts';
 import { areaNamespace, elementById, newPartner, type Partner } from '../../kit/soap-signing.ts';
 

@@ -3,14 +3,8 @@ import { XmlDocument } from 'libxml2-wasm';
 import { Refusal } from '../../../src/core/errors.ts';
 import { canonicalize } from '../../../src/doors/soap/canonical.ts';
 import { decodeXml } from '../../../src/doors/soap/lexical.ts';
-import {
-  attributeOf,
-  childElements,
-  parseXml,
-  textOf,
-  type XmlElement,
-  xmlLimits,
-} from '../../../src/doors/soap/tree.ts';
+import { parseXml, xmlLimits } from '../../../src/doors/soap/parse.ts';
+import { attributeOf, childElements, textOf, type XmlElement } from '../../../src/doors/soap/tree.ts';
 import { mutated, randomDocument, seeded } from '../../kit/random-xml.ts';
 
 const read = (text: string): XmlElement => parseXml(decodeXml(Buffer.from(text)));
